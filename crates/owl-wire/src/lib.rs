@@ -1,0 +1,26 @@
+//! The formats that Owl speaks, as data: bytes in, facts, spans and events out.
+//!
+//! This crate opens no socket, reads no file and knows no runtime. It never builds a tree of a body that is only passed
+//! on: it finds the few bytes that Owl acts on, and replaces just these. Everything else stays as it was sent, with its
+//! key order, number spelling and white space.
+//!
+//! Reading order: [`json`] (the scanner), [`request`] (what a request asks for), [`splice`] (the model's name in an
+//! answer that streams past), [`multipart`] (the same facts in a form), [`sse`] (event streams), [`error`] (errors as
+//! OpenAI clients know them), [`chat`] and [`models`] (what Owl's own commands read and write).
+
+pub mod json;
+pub mod request;
+pub mod splice;
+
+pub mod multipart;
+pub mod sse;
+
+pub mod chat;
+pub mod error;
+pub mod models;
+
+pub use error::{ErrorBody, UpstreamError};
+pub use json::{JsonError, Position};
+pub use multipart::{FormError, FormFacts};
+pub use request::{Model, RequestFacts};
+pub use splice::{BodyKind, ModelSplicer};
