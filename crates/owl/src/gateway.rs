@@ -1,0 +1,367 @@
+//! The gateway: built once from a configuration, and the only thing a door holds.
+//!
+//! It knows the providers, routes a request to one of them, and keeps their lists of models fresh. It speaks no protocol
+//! of its own: doors translate theirs into one call here.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::{HeaderMap, Method, Response, header};
+use owl_egress::EgressError;
+use owl_egress::tls::TlsOptionsError;
+use owl_wire::{FormFacts, JsonError, RequestFacts};
+use tokio::task::JoinSet;
+
+use crate::config::ProviderConfig;
+use crate::context::RequestContext;
+use crate::provider::forward::{ForwardBody, Outgoing, Renamed};
+use crate::provider::{Failure, ModelTable, Provider, Reachability, Route};
+
+/// How soon a provider that failed is asked again; doubled up to its `modelsRefresh`.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// Everything that requests need.
+#[derive(Debug)]
+pub struct Gateway {
+    providers: Vec<Arc<Provider>>,
+    table: ArcSwap<ModelTable>,
+}
+
+/// A request as a door hands it in.
+#[derive(Debug)]
+pub struct GatewayRequest {
+    /// The method.
+    pub method: Method,
+    /// The path below `/v1/`, with its query, as it was sent.
+    pub path: String,
+    /// The client's headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+    /// The provider that the client named, if it did.
+    pub provider: Option<String>,
+}
+
+/// Where a request goes, for the record.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The model as the client called it.
+    pub model: Option<String>,
+    /// Whether the answer was asked for as a stream.
+    pub stream: bool,
+}
+
+/// A routed request: first where it goes, then the call.
+#[derive(Debug)]
+pub struct Routed {
+    /// Where it goes.
+    pub destination: Destination,
+    outgoing: Outgoing,
+}
+
+/// Why a gateway cannot be built or started.
+#[derive(Debug)]
+pub enum StartError {
+    /// A TLS file of this provider cannot be used.
+    Tls {
+        /// The provider.
+        provider: String,
+        /// The file and what is wrong with it.
+        error: TlsOptionsError,
+    },
+    /// The policy of this provider refuses its own address.
+    Denied {
+        /// The provider.
+        provider: String,
+        /// The refusal.
+        denied: Box<owl_egress::Denied>,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls { provider, error } => write!(f, "models.providers.{provider}.{error}"),
+            Self::Denied { provider, denied } => write!(f, "provider {provider}: {denied}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Gateway {
+    /// Builds the gateway; connects to nothing.
+    ///
+    /// # Errors
+    /// The first TLS file that cannot be used.
+    pub fn new(providers: Vec<ProviderConfig>) -> Result<Self, StartError> {
+        let build = |config: ProviderConfig| {
+            let id = config.upstream.name.clone();
+            Provider::new(config).map(Arc::new).map_err(|error| StartError::Tls { provider: id, error })
+        };
+        let providers = providers.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
+        let table = ArcSwap::from_pointee(ModelTable::build(&providers));
+        Ok(Self { providers, table })
+    }
+
+    /// The providers, in the configuration's order.
+    pub fn providers(&self) -> &[Arc<Provider>] {
+        &self.providers
+    }
+
+    /// The provider of this name.
+    pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.id() == id)
+    }
+
+    /// Judges every provider's address before anything connects. A name that does not resolve now is only a warning: it
+    /// is judged again on every connection.
+    ///
+    /// # Errors
+    /// All refusals.
+    pub async fn admit(&self) -> Result<(), Vec<StartError>> {
+        let judged = join_all(self.providers.iter().map(|provider| provider.client().admit())).await;
+        let mut refused = Vec::new();
+        for (provider, result) in self.providers.iter().zip(judged) {
+            for warning in provider.client().tls_warnings() {
+                tracing::warn!(provider = %provider.id(), "{warning}");
+            }
+            match result {
+                Ok(_) => {}
+                Err(EgressError::Denied(denied)) => {
+                    refused.push(StartError::Denied { provider: provider.id().to_owned(), denied });
+                }
+                Err(error) => tracing::warn!(provider = %provider.id(), "provider is not ready: {error}"),
+            }
+        }
+        if refused.is_empty() { Ok(()) } else { Err(refused) }
+    }
+
+    /// The model table as it is now.
+    pub fn table(&self) -> Arc<ModelTable> {
+        self.table.load_full()
+    }
+
+    /// The model table after every provider was asked at least once.
+    pub async fn complete_table(&self) -> Arc<ModelTable> {
+        let unread = self.providers.iter().filter(|provider| !provider.known().was_read());
+        join_all(unread.map(|provider| self.refresh(provider))).await;
+        self.table()
+    }
+
+    /// Asks every provider for its models now.
+    pub async fn refresh_all(&self) {
+        join_all(self.providers.iter().map(|provider| self.refresh(provider))).await;
+    }
+
+    async fn refresh(&self, provider: &Arc<Provider>) {
+        if provider.refresh_models().await {
+            self.table.store(Arc::new(ModelTable::build(&self.providers)));
+        }
+    }
+
+    /// Whether any provider answered when it was asked last.
+    pub fn is_ready(&self) -> bool {
+        let answers = |provider: &Arc<Provider>| matches!(provider.known().reachability(), Reachability::Answers(_));
+        self.providers.iter().any(answers)
+    }
+
+    /// Keeps the lists of models fresh; the tasks end when the set is dropped.
+    pub fn keep_fresh(self: &Arc<Self>) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for provider in &self.providers {
+            tasks.spawn(keep_fresh(Arc::clone(self), Arc::clone(provider)));
+        }
+        tasks
+    }
+
+    /// Finds out where a request goes, and makes it ready to go there.
+    ///
+    /// # Errors
+    /// [`Failure`], always the client's: an unusable body or path, an unknown model or provider.
+    pub async fn route(&self, request: GatewayRequest) -> Result<Routed, Failure> {
+        let GatewayRequest { method, path, headers, body, provider, .. } = request;
+        if leaves_the_api(&path) {
+            return Err(Failure::Path);
+        }
+        let facts = Facts::read(&headers, &body)?;
+        let named = provider.map(|name| self.named(&name)).transpose()?;
+        let (provider, upstream_name) = match (named, &facts.model) {
+            (Some(provider), Some(model)) => (Arc::clone(provider), Some(self.name_at(provider, &model.name)?)),
+            (Some(provider), None) => (Arc::clone(provider), None),
+            (None, Some(model)) => {
+                let route = self.find(&model.name).await?;
+                (route.provider, Some(route.upstream_name))
+            }
+            (None, None) => (self.only_provider()?, None),
+        };
+        let stream = facts.stream;
+        let model = facts.model.as_ref().map(|model| model.name.clone());
+        let (body, renamed) = match (facts.model, upstream_name) {
+            (Some(model), Some(upstream)) if *model.name != *upstream => {
+                let body = model.replaced(&body, &upstream);
+                (body, Some(Renamed { client: model.name, upstream }))
+            }
+            _ => (body, None),
+        };
+        let destination = Destination { provider, model, stream };
+        Ok(Routed { destination, outgoing: Outgoing { method, path, headers, body, renamed } })
+    }
+
+    /// Sends a routed request.
+    ///
+    /// # Cancel safety
+    /// Dropping the future or the answer's body ends the upstream's work at once.
+    ///
+    /// # Errors
+    /// [`Failure::Upstream`].
+    pub async fn forward(&self, ctx: &RequestContext, routed: Routed) -> Result<Response<ForwardBody>, Failure> {
+        routed.destination.provider.forward(ctx, routed.outgoing).await
+    }
+
+    fn named(&self, name: &str) -> Result<&Arc<Provider>, Failure> {
+        self.provider(name)
+            .ok_or_else(|| Failure::UnknownProvider { name: name.to_owned(), known: self.provider_ids() })
+    }
+
+    fn only_provider(&self) -> Result<Arc<Provider>, Failure> {
+        match self.providers.as_slice() {
+            [only] => Ok(Arc::clone(only)),
+            _ => Err(Failure::NoProviderNamed { known: self.provider_ids() }),
+        }
+    }
+
+    fn provider_ids(&self) -> Vec<String> {
+        self.providers.iter().map(|provider| provider.id().to_owned()).collect()
+    }
+
+    /// What `provider` calls the model that the client calls `name`.
+    fn name_at(&self, provider: &Arc<Provider>, name: &str) -> Result<Arc<str>, Failure> {
+        let bare = name.strip_prefix(provider.id()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(name);
+        let table = self.table();
+        match table.get(&format!("{}/{bare}", provider.id())) {
+            Some(route) => Ok(Arc::clone(&route.upstream_name)),
+            None if provider.models_config().all => Ok(bare.into()),
+            None => Err(Failure::UnknownModel { model: name.to_owned(), similar: table.similar(name) }),
+        }
+    }
+
+    async fn find(&self, name: &str) -> Result<Route, Failure> {
+        if let Some(route) = self.table.load().get(name) {
+            return Ok(route.clone());
+        }
+        if let Some(route) = self.open_route(name) {
+            return Ok(route);
+        }
+        let table = self.complete_table().await;
+        match table.get(name) {
+            Some(route) => Ok(route.clone()),
+            None => Err(Failure::UnknownModel { model: name.to_owned(), similar: table.similar(name) }),
+        }
+    }
+
+    /// The route of a name that no list holds, where a provider takes any: `provider/model`, or the only provider. The
+    /// upstream then answers for itself: many load models on demand, or ignore the name.
+    fn open_route(&self, name: &str) -> Option<Route> {
+        let prefixed = name.split_once('/').and_then(|(id, model)| Some((self.provider(id)?, model)));
+        let (provider, model) = match (prefixed, self.providers.as_slice()) {
+            (Some(prefixed), _) => prefixed,
+            (None, [only]) => (only, name),
+            (None, _) => return None,
+        };
+        let open = provider.models_config().all && !model.is_empty();
+        open.then(|| Route { provider: Arc::clone(provider), upstream_name: model.into() })
+    }
+}
+
+async fn keep_fresh(gateway: Arc<Gateway>, provider: Arc<Provider>) {
+    let regular = provider.models_config().refresh;
+    let mut retry = FIRST_RETRY;
+    loop {
+        gateway.refresh(&provider).await;
+        let wait = match provider.known().reachability() {
+            Reachability::Fails(_) => {
+                let wait = retry.min(regular);
+                retry = retry.saturating_mul(2);
+                wait
+            }
+            Reachability::Answers(_) | Reachability::Unknown => {
+                retry = FIRST_RETRY;
+                regular
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// What Owl acts on in a body.
+struct Facts {
+    model: Option<NamedModel>,
+    stream: bool,
+}
+
+/// The model's name and where it stands.
+struct NamedModel {
+    name: String,
+    span: std::ops::Range<usize>,
+    in_form: bool,
+}
+
+impl NamedModel {
+    fn replaced(&self, body: &Bytes, name: &str) -> Bytes {
+        if self.in_form {
+            owl_wire::multipart::splice(body, self.span.clone(), name)
+        } else {
+            owl_wire::request::splice(body, self.span.clone(), name)
+        }
+    }
+}
+
+impl Facts {
+    fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Failure> {
+        let none = Self { model: None, stream: false };
+        if body.is_empty() {
+            return Ok(none);
+        }
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let media = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        let unusable = |reason: String| Failure::Body { reason, field: None };
+        if media == "multipart/form-data" {
+            let facts = FormFacts::scan(content_type, body).map_err(|error| unusable(error.to_string()))?;
+            let model =
+                facts.model.map(|model| NamedModel { name: model.name.into_owned(), span: model.span, in_form: true });
+            return Ok(Self { model, stream: facts.stream == Some(true) });
+        }
+        // Clients that forget the type, or write text/plain, mean JSON all the same when it is an object.
+        let meant_as_json = media.ends_with("json") || first_letter(body) == Some(b'{');
+        if !meant_as_json {
+            return Ok(none);
+        }
+        let facts = match RequestFacts::scan(body) {
+            Ok(facts) => facts,
+            // An array, say, names no model; it may still be what some endpoint takes.
+            Err(JsonError::NotAnObject) => return Ok(none),
+            Err(error) => return Err(unusable(error.to_string())),
+        };
+        let model =
+            facts.model.map(|model| NamedModel { name: model.name.into_owned(), span: model.span, in_form: false });
+        Ok(Self { model, stream: facts.stream == Some(true) })
+    }
+}
+
+fn first_letter(body: &[u8]) -> Option<u8> {
+    body.iter().copied().find(|byte| !byte.is_ascii_whitespace())
+}
+
+/// Whether the path, decoded as the next server may decode it, has a `.` or `..` segment.
+fn leaves_the_api(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or(path);
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    decoded.split(['/', '\\']).any(|segment| segment == "." || segment == "..")
+}

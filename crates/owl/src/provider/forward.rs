@@ -1,0 +1,346 @@
+//! Forwarding: a request goes on with its bytes, and the answer's bytes come back as they arrive.
+//!
+//! Only the model's name is replaced, and only where the two sides call it differently. Headers that belong to one
+//! connection (RFC 9110, section 7.6.1) and the client's own credential stay behind; everything else passes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Full, Limited};
+use owl_egress::{EgressError, TargetUrl, UpstreamBody, UpstreamRequest};
+use owl_wire::{BodyKind, ModelSplicer};
+
+use super::failure::UpstreamFailure;
+use super::{Failure, Provider};
+use crate::context::RequestContext;
+
+/// The most of an error page that is read, in bytes.
+const ERROR_PAGE_LIMIT: usize = 64 * 1024;
+
+/// How much of an error page a message shows, in characters.
+const EXCERPT: usize = 200;
+
+/// The client's choice of a provider, for requests that name no model. Owl's own; it goes no further.
+pub const PROVIDER_HEADER: HeaderName = HeaderName::from_static("x-owl-provider");
+
+/// The id by which a request is found in the logs of both sides.
+pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers of one connection, not of the message (RFC 9110, section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// Headers of the client's that no upstream may see: its own credential, and what Owl sets or consumes.
+const NOT_SENT_ON: [HeaderName; 6] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    PROVIDER_HEADER,
+];
+
+/// A request, ready to be sent to a provider.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// The path below `/v1/`, with its query.
+    pub path: String,
+    /// The client's headers.
+    pub headers: HeaderMap,
+    /// The body, its model being the provider's own name.
+    pub body: Bytes,
+    /// How the two sides call the model, where they differ.
+    pub renamed: Option<Renamed>,
+}
+
+/// A model with two names.
+#[derive(Clone, Debug)]
+pub struct Renamed {
+    /// What the client calls it.
+    pub client: String,
+    /// What the provider calls it.
+    pub upstream: Arc<str>,
+}
+
+impl Provider {
+    /// Sends the request and returns the answer's head; the body comes as it arrives.
+    ///
+    /// # Cancel safety
+    /// Dropping the future or the body ends the upstream's work at once.
+    ///
+    /// # Errors
+    /// [`Failure::Upstream`] when no answer came, or one that is not the API's: a refused credential, a redirect, an
+    /// error page. The API's own errors in JSON are answers.
+    pub async fn forward(&self, ctx: &RequestContext, outgoing: Outgoing) -> Result<Response<ForwardBody>, Failure> {
+        let Outgoing { method, path, mut headers, body, renamed } = outgoing;
+        strip_for_upstream(&mut headers);
+        headers.insert(REQUEST_ID_HEADER, ctx.id.header());
+        if renamed.is_some() {
+            // The name can only be replaced in an answer that is not compressed.
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        let request = UpstreamRequest { method, path, headers, body };
+        let response =
+            self.client().send(request).await.map_err(|error| self.failed(UpstreamFailure::Egress(error)))?;
+        let mut response = judge_answer(response).await.map_err(|failure| self.failed(failure))?;
+        strip_hop_by_hop(response.headers_mut());
+        strip_cors(response.headers_mut());
+        Ok(match renamed.and_then(|renamed| splicer_for(&response, &renamed)) {
+            None => response.map(ForwardBody::Plain),
+            Some(splicer) => {
+                response.headers_mut().remove(header::CONTENT_LENGTH);
+                response.map(|body| ForwardBody::Spliced(Box::new(SplicedBody { inner: body, splicer: Some(splicer) })))
+            }
+        })
+    }
+
+    fn failed(&self, failure: UpstreamFailure) -> Failure {
+        Failure::Upstream {
+            provider: self.id().to_owned(),
+            base_url: self.client().base_url().to_string(),
+            failure: Box::new(failure),
+        }
+    }
+}
+
+fn splicer_for(response: &Response<AnswerBody>, renamed: &Renamed) -> Option<ModelSplicer> {
+    let headers = response.headers();
+    let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+    let kind = match media_type(headers)? {
+        "text/event-stream" => BodyKind::EventStream,
+        media if is_json(media) => BodyKind::Json,
+        _ => return None,
+    };
+    (!encoded).then(|| ModelSplicer::new(kind, &renamed.upstream, &renamed.client))
+}
+
+/// The media type without its parameters.
+fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or(value).trim())
+}
+
+fn is_json(media: &str) -> bool {
+    media.eq_ignore_ascii_case("application/json") || media.to_ascii_lowercase().ends_with("+json")
+}
+
+fn strip_for_upstream(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    remove_all(headers, &NOT_SENT_ON);
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // Connection may name further headers that belong to it.
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+            .collect();
+        remove_all(headers, &named);
+    }
+    remove_all(headers, &HOP_BY_HOP);
+}
+
+/// Which pages may read an answer is Owl's to say (`gateway.cors`), not a server's behind it: most allow every page.
+fn strip_cors(headers: &mut HeaderMap) {
+    let is_cors = |name: &HeaderName| name.as_str().starts_with("access-control-");
+    if headers.keys().any(is_cors) {
+        let names: Vec<HeaderName> = headers.keys().filter(|name| is_cors(name)).cloned().collect();
+        remove_all(headers, &names);
+    }
+}
+
+/// Removes the names that are there: comparing a name is cheaper than hashing it, and most are not there.
+fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
+    for name in names {
+        if headers.keys().any(|present| present == name) {
+            headers.remove(name);
+        }
+    }
+}
+
+/// The body of an answer that was looked at: streamed, or a short one that had to be read.
+pub type AnswerBody = http_body_util::Either<UpstreamBody, Full<Bytes>>;
+
+/// Tells the API's own answers from those of something in front of it: a refused credential, a redirect, an error page.
+pub(super) async fn judge_answer(response: Response<UpstreamBody>) -> Result<Response<AnswerBody>, UpstreamFailure> {
+    let status = response.status();
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        return Ok(response.map(AnswerBody::Left));
+    }
+    if status.is_redirection() {
+        return Err(UpstreamFailure::Redirect { status: status.as_u16(), location: location(response.headers()) });
+    }
+    if status == StatusCode::UNAUTHORIZED || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        let advice = "look at the provider's auth and apiKey";
+        return Err(UpstreamFailure::Credential { status: status.as_u16(), advice });
+    }
+    if media_type(response.headers()).is_some_and(is_json) {
+        return Ok(response.map(AnswerBody::Left));
+    }
+    judge_error_page(response).await
+}
+
+/// An error whose type is not JSON: JSON all the same, or a page that is told in a sentence.
+async fn judge_error_page(response: Response<UpstreamBody>) -> Result<Response<AnswerBody>, UpstreamFailure> {
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, ERROR_PAGE_LIMIT)
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
+    if serde_json::from_slice::<&serde_json::value::RawValue>(&body).is_ok() {
+        return Ok(Response::from_parts(parts, AnswerBody::Right(Full::new(body))));
+    }
+    let status = parts.status.as_u16();
+    let page = String::from_utf8_lossy(&body);
+    if status == 400 && page.contains("SSL certificate") {
+        // nginx's words for a missing or refused client certificate.
+        let advice = "it asks for a client certificate; write tls.clientCert and tls.clientKey";
+        return Err(UpstreamFailure::Credential { status, advice });
+    }
+    if status == 403 {
+        let advice = "something in front of the API refuses this client or this credential";
+        return Err(UpstreamFailure::Credential { status, advice });
+    }
+    let advice = match status {
+        404 => Some("no API answers at this path: look at the provider's baseUrl"),
+        413 => Some("the proxy in front of the server limits the size of requests; in nginx: client_max_body_size"),
+        502..=504 => Some("the proxy in front of the server got no answer from it"),
+        _ => None,
+    };
+    Err(UpstreamFailure::Answer {
+        status,
+        content_type: media_type(&parts.headers).unwrap_or("no content type").to_owned(),
+        excerpt: excerpt(&page),
+        retry_after: parts.headers.get(header::RETRY_AFTER).cloned(),
+        advice,
+    })
+}
+
+/// Where a redirect points, without user, query and fragment.
+fn location(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::LOCATION)?.to_str().ok()?;
+    if value.starts_with('/') && !value.starts_with("//") {
+        return Some(value.split(['?', '#']).next().unwrap_or_default().chars().take(EXCERPT).collect());
+    }
+    let (target, _) = TargetUrl::parse_operator(value.split(['?', '#']).next()?).ok()?;
+    Some(target.to_string())
+}
+
+/// The beginning of a page's text: no tags, no line breaks, no control characters.
+fn excerpt(page: &str) -> String {
+    let mut text = String::new();
+    let mut in_tag = false;
+    for letter in page.chars() {
+        match letter {
+            '<' => in_tag = true,
+            '>' => {
+                in_tag = false;
+                text.push(' ');
+            }
+            letter if !in_tag => text.push(if letter.is_control() { ' ' } else { letter }),
+            _ => {}
+        }
+    }
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut short: String = words.chars().take(EXCERPT).collect();
+    if short.len() < words.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// An answer's body on its way to the client.
+#[derive(Debug)]
+pub enum ForwardBody {
+    /// Byte for byte.
+    Plain(AnswerBody),
+    /// Byte for byte but for the model's name.
+    Spliced(Box<SplicedBody>),
+}
+
+/// A body in which the model's name is replaced as it passes.
+#[derive(Debug)]
+pub struct SplicedBody {
+    inner: AnswerBody,
+    /// `None` when the last piece has gone out.
+    splicer: Option<ModelSplicer>,
+}
+
+impl SplicedBody {
+    fn poll_spliced(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        while let Some(splicer) = &mut self.splicer {
+            let piece = match ready!(poll_answer(&mut self.inner, cx)) {
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => splicer.push(data),
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                None => {
+                    let last = splicer.finish();
+                    self.splicer = None;
+                    last
+                }
+            };
+            if !piece.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+fn poll_answer(body: &mut AnswerBody, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+    match body {
+        AnswerBody::Left(body) => Pin::new(body).poll_frame(cx),
+        AnswerBody::Right(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+    }
+}
+
+impl Body for ForwardBody {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        match &mut *self {
+            Self::Plain(body) => poll_answer(body, cx),
+            Self::Spliced(body) => body.poll_spliced(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Plain(AnswerBody::Left(body)) => body.is_end_stream(),
+            Self::Plain(AnswerBody::Right(body)) => body.is_end_stream(),
+            Self::Spliced(body) => body.splicer.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Plain(AnswerBody::Left(body)) => body.size_hint(),
+            Self::Plain(AnswerBody::Right(body)) => body.size_hint(),
+            Self::Spliced(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Every error that a client can see: its status, its type and its stable code, in the OpenAI shape.
+//!
+//! Who is to blame decides: the client's own mistakes are 4xx, the upstream's failures are 502 and 504, so a client can
+//! tell *its* bad key from Owl's credential being refused. docs/errors.md lists the codes; a test compares.
+
+use http::{HeaderValue, StatusCode, header};
+use owl_egress::EgressError;
+use owl_wire::ErrorBody;
+
+use super::record::Answer;
+use super::routes::json;
+use crate::provider::{Failure, UpstreamFailure};
+
+/// A stable code with its status and type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// `error.code`.
+    pub code: &'static str,
+    /// The HTTP status; `None` where it is the upstream's own.
+    pub status: Option<StatusCode>,
+    /// `error.type`.
+    pub kind: &'static str,
+    /// When it is answered, for docs/errors.md.
+    pub meaning: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $status:expr, $kind:literal, $meaning:literal;)*) => {
+        $(pub(crate) static $name: &Code = &Code { code: $code, status: $status, kind: $kind, meaning: $meaning };)*
+        /// All codes, in the order of docs/errors.md.
+        pub static CODES: &[&Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    INVALID_API_KEY = "invalid_api_key", Some(StatusCode::UNAUTHORIZED), "invalid_request_error",
+        "The client shows no key, or one that is not in `gateway.keys`.";
+    CROSS_ORIGIN_REFUSED = "cross_origin_refused", Some(StatusCode::FORBIDDEN), "invalid_request_error",
+        "A web page of another origin asks, which `gateway.cors.origins` does not name; or, without client keys, the `Host` is not this machine.";
+    INVALID_BODY = "invalid_body", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
+        "The request body is not JSON (or not a form), or holds a key that Owl acts on twice. The message says where.";
+    INVALID_PATH = "invalid_path", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
+        "The path holds a `.` or `..` segment.";
+    BODY_TOO_LARGE = "body_too_large", Some(StatusCode::PAYLOAD_TOO_LARGE), "invalid_request_error",
+        "The request body is larger than `gateway.limits.requestBody`.";
+    BODY_INCOMPLETE = "body_incomplete", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
+        "The request body broke off before its end.";
+    BODY_TIMEOUT = "body_timeout", Some(StatusCode::REQUEST_TIMEOUT), "invalid_request_error",
+        "Nothing more of the request body came within `gateway.limits.bodyTimeout`.";
+    MODEL_NOT_FOUND = "model_not_found", Some(StatusCode::NOT_FOUND), "invalid_request_error",
+        "No provider has the model. The message offers similar names.";
+    PROVIDER_NOT_FOUND = "provider_not_found", Some(StatusCode::NOT_FOUND), "invalid_request_error",
+        "The header `x-owl-provider` names a provider that is not configured.";
+    PROVIDER_REQUIRED = "provider_required", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
+        "Several providers are configured, and the request names neither a model nor a provider.";
+    UNKNOWN_URL = "unknown_url", Some(StatusCode::NOT_FOUND), "invalid_request_error",
+        "The path is not below `/v1/`.";
+    UPGRADE_UNSUPPORTED = "upgrade_unsupported", Some(StatusCode::NOT_IMPLEMENTED), "invalid_request_error",
+        "The request wants a WebSocket (`/v1/realtime`); Owl forwards HTTP only.";
+    UPSTREAM_AUTH_FAILED = "upstream_auth_failed", Some(StatusCode::BAD_GATEWAY), "upstream_error",
+        "The provider refuses Owl's credential or client certificate.";
+    UPSTREAM_CREDENTIAL_UNAVAILABLE = "upstream_credential_unavailable", Some(StatusCode::BAD_GATEWAY), "upstream_error",
+        "Owl's credential for the provider cannot be had: its file, command or OAuth 2.0 token endpoint failed.";
+    UPSTREAM_DENIED = "upstream_denied", Some(StatusCode::BAD_GATEWAY), "upstream_error",
+        "The egress policy refuses the address that the provider's name has now. Owl's log has the address and what would open it.";
+    UPSTREAM_DNS_FAILED = "upstream_dns_failed", Some(StatusCode::BAD_GATEWAY), "upstream_error",
+        "The provider's name does not resolve.";
+    UPSTREAM_CONNECT_FAILED = "upstream_connect_failed", Some(StatusCode::BAD_GATEWAY), "upstream_error",
+        "The provider does not accept the connection.";
+    UPSTREAM_TLS_FAILED = "upstream_tls_failed", Some(StatusCode::BAD_GATEWAY), "upstream_error",
+        "The TLS handshake with the provider failed. The message says why.";
+    UPSTREAM_TIMEOUT = "upstream_timeout", Some(StatusCode::GATEWAY_TIMEOUT), "upstream_error",
+        "A timeout fired; the message says which, and which key sets it.";
+    UPSTREAM_DISCONNECTED = "upstream_disconnected", Some(StatusCode::BAD_GATEWAY), "upstream_error",
+        "The provider closed the connection before its answer was complete, or answered something that is not HTTP.";
+    UPSTREAM_REDIRECT = "upstream_redirect", Some(StatusCode::BAD_GATEWAY), "upstream_error",
+        "The provider answers with a redirect; Owl does not follow it.";
+    UPSTREAM_ERROR = "upstream_error", None, "upstream_error",
+        "The provider answers with an error that is not JSON, such as a proxy's page. The status is its own.";
+    INTERNAL_ERROR = "internal_error", Some(StatusCode::INTERNAL_SERVER_ERROR), "internal_error",
+        "Owl itself failed. Please report it with the request id.";
+}
+
+/// An error on its way to a client.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    pub(crate) code: &'static Code,
+    status: StatusCode,
+    message: String,
+    pub(super) field: Option<&'static str>,
+    retry_after: Option<HeaderValue>,
+}
+
+impl ApiError {
+    pub(crate) fn new(code: &'static Code, message: impl Into<String>) -> Self {
+        let status = code.status.unwrap_or(StatusCode::BAD_GATEWAY);
+        Self { code, status, message: message.into(), field: None, retry_after: None }
+    }
+
+    /// The error's JSON.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        ErrorBody {
+            message: self.message.clone(),
+            kind: self.code.kind.to_owned(),
+            param: self.field.map(str::to_owned),
+            code: Some(self.code.code.to_owned()),
+        }
+        .to_bytes()
+    }
+}
+
+impl From<&Failure> for ApiError {
+    fn from(failure: &Failure) -> Self {
+        let mut error = Self::new(code_of(failure), failure.to_string());
+        match failure {
+            Failure::Body { field, .. } => error.field = *field,
+            Failure::UnknownModel { .. } => error.field = Some("model"),
+            Failure::Upstream { failure, .. } => {
+                if let UpstreamFailure::Answer { status, retry_after, .. } = &**failure {
+                    error.status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
+                    error.retry_after.clone_from(retry_after);
+                }
+            }
+            Failure::Path | Failure::UnknownProvider { .. } | Failure::NoProviderNamed { .. } => {}
+        }
+        error
+    }
+}
+
+fn code_of(failure: &Failure) -> &'static Code {
+    match failure {
+        Failure::Body { .. } => INVALID_BODY,
+        Failure::Path => INVALID_PATH,
+        Failure::UnknownModel { .. } => MODEL_NOT_FOUND,
+        Failure::UnknownProvider { .. } => PROVIDER_NOT_FOUND,
+        Failure::NoProviderNamed { .. } => PROVIDER_REQUIRED,
+        Failure::Upstream { failure, .. } => match &**failure {
+            UpstreamFailure::Egress(error) => code_of_egress(error),
+            UpstreamFailure::Credential { .. } => UPSTREAM_AUTH_FAILED,
+            UpstreamFailure::Redirect { .. } => UPSTREAM_REDIRECT,
+            UpstreamFailure::Answer { .. } => UPSTREAM_ERROR,
+        },
+    }
+}
+
+pub(crate) fn code_of_egress(error: &EgressError) -> &'static Code {
+    match error {
+        EgressError::Denied(_) => UPSTREAM_DENIED,
+        EgressError::Resolve { .. } => UPSTREAM_DNS_FAILED,
+        EgressError::Connect { .. } => UPSTREAM_CONNECT_FAILED,
+        EgressError::Tls { .. } | EgressError::TlsOptions(_) => UPSTREAM_TLS_FAILED,
+        EgressError::Timeout { .. } => UPSTREAM_TIMEOUT,
+        EgressError::Secret(_) | EgressError::Credential(_) | EgressError::Token(_) => UPSTREAM_CREDENTIAL_UNAVAILABLE,
+        EgressError::Request(_) => INVALID_PATH,
+        EgressError::Exchange { .. } => UPSTREAM_DISCONNECTED,
+        _ => INTERNAL_ERROR,
+    }
+}
+
+impl ApiError {
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The error as an answer.
+    pub(crate) fn into_answer(self) -> http::Response<Answer> {
+        let mut response = json(self.to_json());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(retry_after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, retry_after);
+        }
+        response
+    }
+}

@@ -1,0 +1,100 @@
+//! Everything else below `/v1/`: read the body, ask the gateway where it goes, pass the answer on.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{HeaderMap, Response, header};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+
+use super::Door;
+use super::error::{ApiError, BODY_INCOMPLETE, BODY_TIMEOUT, BODY_TOO_LARGE, INVALID_BODY, UPGRADE_UNSUPPORTED};
+use super::record::{Answer, Record};
+use crate::config::Limits;
+use crate::context::RequestContext;
+use crate::gateway::GatewayRequest;
+use crate::provider::forward::PROVIDER_HEADER;
+
+pub(super) async fn forward(
+    door: &Door,
+    ctx: &RequestContext,
+    record: &mut Record,
+    head: Parts,
+    body: Body,
+) -> Result<Response<Answer>, ApiError> {
+    // Any other protocol may be ignored (RFC 9110, section 7.8): some clients offer h2c with every request.
+    if head.headers.get(header::UPGRADE).is_some_and(|wanted| wanted.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+        return Err(ApiError::new(UPGRADE_UNSUPPORTED, "Owl forwards HTTP; it does not open WebSockets"));
+    }
+    let provider = provider_header(&head.headers)?;
+    let body = read_body(body, &head.headers, &door.limits).await?;
+    record.note_body(body.len());
+    let path = head.uri.path_and_query().map_or("", |path| path.as_str());
+    let path = path.strip_prefix("/v1/").unwrap_or(path).to_owned();
+    let request = GatewayRequest { method: head.method, path, headers: head.headers, body, provider };
+    let routed = door.gateway.route(request).await.map_err(|failure| ApiError::from(&failure))?;
+    record.note_destination(routed.destination.clone());
+    let response = door.gateway.forward(ctx, routed).await.map_err(|failure| ApiError::from(&failure))?;
+    Ok(response.map(Answer::Forwarded))
+}
+
+fn provider_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get(&PROVIDER_HEADER) else {
+        return Ok(None);
+    };
+    let name = value.to_str().map_err(|_| ApiError::new(INVALID_BODY, "the header x-owl-provider is not readable"))?;
+    Ok(Some(name.to_owned()))
+}
+
+/// The whole body: Owl must know the model before it knows where the request goes.
+async fn read_body(mut body: Body, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, ApiError> {
+    let limit = limits.request_body;
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = next_frame(&mut body, limits.body_timeout).await? {
+        let Ok(data) = frame.into_data() else { continue };
+        if (first.len() + rest.len() + data.len()) as u64 > limit {
+            return Err(too_large(limit));
+        }
+        // Most bodies come in one piece, which is passed on as it is.
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.reserve(announced.unwrap_or(0).min(limit) as usize);
+                rest.extend_from_slice(&std::mem::take(&mut first));
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+async fn next_frame(body: &mut Body, patience: Duration) -> Result<Option<http_body::Frame<Bytes>>, ApiError> {
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    match tokio::time::timeout(patience, body.frame()).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(frame))) => Ok(Some(frame)),
+        Ok(Some(Err(_))) => Err(ApiError::new(BODY_INCOMPLETE, "the request body broke off before its end")),
+        Err(_) => {
+            let message = format!(
+                "nothing more of the request body came within {} s (gateway.limits.bodyTimeout)",
+                patience.as_secs_f64()
+            );
+            Err(ApiError::new(BODY_TIMEOUT, message))
+        }
+    }
+}
+
+fn too_large(limit: u64) -> ApiError {
+    let message = format!("the request body is larger than {limit} bytes (gateway.limits.requestBody)");
+    ApiError::new(BODY_TOO_LARGE, message)
+}

@@ -1,0 +1,324 @@
+//! The one record that a request leaves, whatever its end.
+//!
+//! It is written when the answer's last byte has gone, or when the client has: a wide line of fields, no prompt, no body,
+//! no header.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use owl_egress::EgressError;
+use tokio::time::Sleep;
+
+use super::error::{ApiError, Code, code_of_egress};
+use crate::context::{Principal, RequestContext};
+use crate::gateway::Destination;
+use crate::provider::forward::ForwardBody;
+
+/// How long the last bytes of a failing answer have to be written before its connection is broken off.
+const TIME_TO_WRITE: Duration = Duration::from_millis(50);
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The whole answer went out.
+    Done,
+    /// The upstream failed, before or in its answer.
+    UpstreamFailed,
+    /// The client went away first.
+    ClientGone,
+    /// Owl said no: the client's mistake.
+    Refused,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::ClientGone => "client_gone",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What is known of a request so far. Dropping it writes it, once.
+#[derive(Debug)]
+pub(crate) struct Record {
+    ctx: RequestContext,
+    method: Method,
+    path: String,
+    destination: Option<Destination>,
+    status: Option<StatusCode>,
+    code: Option<&'static Code>,
+    error: Option<String>,
+    bytes_in: u64,
+    bytes_out: u64,
+    first_byte: Option<Duration>,
+    outcome: Outcome,
+}
+
+impl Record {
+    pub(crate) fn begin(ctx: RequestContext, method: Method, path: String) -> Self {
+        Self {
+            ctx,
+            method,
+            path,
+            destination: None,
+            status: None,
+            code: None,
+            error: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            first_byte: None,
+            outcome: Outcome::ClientGone,
+        }
+    }
+
+    pub(crate) fn note_body(&mut self, bytes: usize) {
+        self.bytes_in = bytes as u64;
+    }
+
+    pub(crate) fn note_destination(&mut self, destination: Destination) {
+        self.destination = Some(destination);
+    }
+
+    pub(crate) fn note_principal(&mut self, principal: Principal) {
+        self.ctx.principal = principal;
+    }
+
+    /// Notes the answer's status; the record goes on with its body.
+    pub(crate) fn note_status(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    pub(crate) fn note_error(&mut self, code: &'static Code, message: String) {
+        self.code = Some(code);
+        self.error = Some(message);
+    }
+
+    fn note_failure(&mut self, code: &'static Code, message: String) {
+        self.note_error(code, message);
+        self.outcome = Outcome::UpstreamFailed;
+    }
+
+    /// What the client is told of a failure in the middle of an answer.
+    fn describe_failure(&self, error: &EgressError) -> (&'static Code, String) {
+        let provider = self.destination.as_ref().map_or("?", |to| to.provider.id());
+        (code_of_egress(error), format!("provider {provider}: {error}"))
+    }
+
+    fn note_piece(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+        if self.first_byte.is_none() {
+            self.first_byte = Some(self.ctx.started.elapsed());
+        }
+    }
+
+    /// The answer is complete.
+    fn complete(&mut self) {
+        if self.outcome != Outcome::ClientGone {
+            return;
+        }
+        self.outcome = match self.code {
+            None => Outcome::Done,
+            Some(code) if code.kind == "invalid_request_error" => Outcome::Refused,
+            Some(_) => Outcome::UpstreamFailed,
+        };
+    }
+
+    fn write(&self) {
+        let destination = self.destination.as_ref();
+        let milliseconds = |time: Duration| (time.as_secs_f64() * 1e5).round() / 1e2;
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "owl::request",
+                    request_id = self.ctx.id.as_str(),
+                    key = self.ctx.principal.name(),
+                    method = self.method.as_str(),
+                    path = self.path.as_str(),
+                    provider = destination.map(|to| to.provider.id()),
+                    model = destination.and_then(|to| to.model.as_deref()),
+                    stream = destination.map(|to| to.stream),
+                    status = self.status.map(|status| status.as_u16()),
+                    code = self.code.map(|code| code.code),
+                    error = self.error.as_deref(),
+                    bytes_in = self.bytes_in,
+                    bytes_out = self.bytes_out,
+                    first_byte_ms = self.first_byte.map(milliseconds),
+                    duration_ms = milliseconds(self.ctx.started.elapsed()),
+                    outcome = self.outcome.as_str(),
+                )
+            };
+        }
+        // Somebody was failed by Owl or by the upstream, whoever found the words for it.
+        if self.outcome == Outcome::UpstreamFailed || self.status.is_some_and(|status| status.is_server_error()) {
+            line!(error);
+        } else {
+            line!(info);
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.write();
+    }
+}
+
+/// A body as a handler answers with it.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Owl's own, whole.
+    Own(Full<Bytes>),
+    /// The upstream's, as it arrives.
+    Forwarded(ForwardBody),
+}
+
+/// A body on its way to the client, with the request's record.
+///
+/// An upstream that fails in the middle of an event stream is told to the client as one last event, because its head has
+/// long gone out; then the connection is broken off, so that nobody takes the answer for complete.
+#[derive(Debug)]
+pub(crate) struct RecordedBody {
+    answer: Answer,
+    record: Box<Record>,
+    events: Option<EventBoundary>,
+    failing: Failing,
+}
+
+/// What one poll of a body gives.
+type Step = Poll<Option<Result<Frame<Bytes>, EgressError>>>;
+
+/// The steps in which a failure in mid-stream is told.
+#[derive(Debug)]
+enum Failing {
+    No,
+    /// What was handed over has until the timer's end to be written; then the connection is broken off.
+    BreakOff(EgressError, Pin<Box<Sleep>>),
+    Over,
+}
+
+impl RecordedBody {
+    pub(crate) fn new(response: Response<Answer>, mut record: Box<Record>) -> Response<Self> {
+        let (head, answer) = response.into_parts();
+        let is_events = head
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
+        let encoded = head.headers.contains_key(header::CONTENT_ENCODING);
+        let events = (is_events && !encoded).then(EventBoundary::default);
+        if answer.is_end_stream() || record.method == Method::HEAD {
+            record.complete();
+        }
+        Response::from_parts(head, Self { answer, record, events, failing: Failing::No })
+    }
+
+    /// What the upstream did send is the client's, and so is the event that tells of the failure: over HTTP/2 another
+    /// task writes them, and an error drops what it has not written yet.
+    fn fail(&mut self, error: EgressError, cx: &mut Context<'_>) -> Step {
+        let (code, message) = self.record.describe_failure(&error);
+        let told = ApiError::new(code, message.clone()).to_json();
+        self.record.note_failure(code, message);
+        self.failing = Failing::BreakOff(error, Box::pin(tokio::time::sleep(TIME_TO_WRITE)));
+        if self.events.as_ref().is_some_and(EventBoundary::is_between_events) {
+            let event = [b"data: ", told.as_slice(), b"\n\n"].concat();
+            return Poll::Ready(Some(Ok(Frame::data(event.into()))));
+        }
+        self.poll_break_off(cx)
+    }
+
+    fn poll_break_off(&mut self, cx: &mut Context<'_>) -> Step {
+        if let Failing::BreakOff(_, timer) = &mut self.failing {
+            ready!(timer.as_mut().poll(cx));
+        }
+        match std::mem::replace(&mut self.failing, Failing::Over) {
+            Failing::BreakOff(error, _) => Poll::Ready(Some(Err(error))),
+            Failing::No | Failing::Over => Poll::Ready(None),
+        }
+    }
+}
+
+impl Body for RecordedBody {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step {
+        let this = &mut *self;
+        if !matches!(this.failing, Failing::No) {
+            return this.poll_break_off(cx);
+        }
+        match ready!(this.answer.poll(cx)) {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    this.record.note_piece(data.len());
+                    if let Some(events) = &mut this.events {
+                        events.see(data);
+                    }
+                }
+                if this.answer.is_end_stream() {
+                    this.record.complete();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => this.fail(error, cx),
+            None => {
+                this.record.complete();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.failing, Failing::No) && self.answer.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.answer {
+            Answer::Own(body) => body.size_hint(),
+            Answer::Forwarded(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Answer {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        match self {
+            Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Forwarded(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(body) => body.is_end_stream(),
+            Self::Forwarded(body) => body.is_end_stream(),
+        }
+    }
+}
+
+/// Whether an event stream stands between two events: only there can another be put in.
+#[derive(Debug, Default)]
+struct EventBoundary {
+    tail: [u8; 4],
+    started: bool,
+}
+
+impl EventBoundary {
+    fn see(&mut self, data: &[u8]) {
+        for byte in &data[data.len().saturating_sub(self.tail.len())..] {
+            self.tail.rotate_left(1);
+            self.tail[3] = *byte;
+        }
+        self.started |= !data.is_empty();
+    }
+
+    fn is_between_events(&self) -> bool {
+        !self.started || matches!(self.tail, [.., b'\n', b'\n'] | [.., b'\r', b'\r'] | [b'\r', b'\n', b'\r', b'\n'])
+    }
+}

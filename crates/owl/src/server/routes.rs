@@ -1,0 +1,136 @@
+//! Which path is answered where, and what every request has in common: an id, a principal, a record.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::{any, get};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, header};
+use http_body_util::Full;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::client_auth::Stranger;
+use super::error::{ApiError, CROSS_ORIGIN_REFUSED, INVALID_API_KEY, UNKNOWN_URL};
+use super::record::{Answer, Record, RecordedBody};
+use super::{Door, forward, health, models};
+use crate::config::Cors;
+use crate::context::{Principal, RequestContext, RequestId};
+use crate::provider::forward::REQUEST_ID_HEADER;
+
+/// The header that browsers may read of an answer, besides the safe ones.
+const EXPOSED: [header::HeaderName; 2] = [REQUEST_ID_HEADER, header::RETRY_AFTER];
+
+/// What a path leads to.
+#[derive(Clone, Copy)]
+enum Endpoint {
+    Models,
+    Model,
+    Forward,
+    /// Not below `/v1/` at all.
+    Nothing,
+}
+
+pub(super) fn router(door: Arc<Door>, cors: Option<&Cors>) -> Router {
+    let router = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/v1/models", get(|state, request| api(Endpoint::Models, state, request)).fallback(forward_any))
+        .route("/v1/models/{*id}", get(|state, request| api(Endpoint::Model, state, request)).fallback(forward_any))
+        .route("/v1/{*path}", any(forward_any))
+        .fallback(|state, request| api(Endpoint::Nothing, state, request))
+        .with_state(door);
+    match cors {
+        Some(cors) => router.layer(cors_layer(cors)),
+        None => router,
+    }
+}
+
+fn cors_layer(cors: &Cors) -> CorsLayer {
+    let origins = if cors.origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(cors.origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::DELETE, Method::PUT, Method::PATCH])
+        .allow_headers(tower_http::cors::AllowHeaders::mirror_request())
+        .expose_headers(EXPOSED)
+}
+
+async fn forward_any(state: State<Arc<Door>>, request: Request) -> Response {
+    api(Endpoint::Forward, state, request).await
+}
+
+fn unknown(request: &Parts) -> ApiError {
+    let message = format!("there is nothing at {} {}; the API is below /v1/", request.method, request.uri.path());
+    ApiError::new(UNKNOWN_URL, message)
+}
+
+/// What all endpoints have in common. Dropping the future, because the client went away, drops the upstream's call and
+/// writes the record.
+async fn api(endpoint: Endpoint, State(door): State<Arc<Door>>, request: Request) -> Response {
+    let id = request.headers().get(&REQUEST_ID_HEADER).and_then(RequestId::from_client);
+    let id = id.unwrap_or_else(RequestId::generate);
+    let id_header = id.header();
+    let ctx = RequestContext { id, principal: Principal::Local, started: Instant::now() };
+    let path = request.uri().path().to_owned();
+    let mut record = Box::new(Record::begin(ctx.clone(), request.method().clone(), path));
+    let answered = answer(endpoint, &door, ctx, &mut record, request).await;
+    let mut response = answered.unwrap_or_else(|error| {
+        record.note_error(error.code, error.message().to_owned());
+        error.into_answer()
+    });
+    record.note_status(response.status());
+    response.headers_mut().insert(REQUEST_ID_HEADER, id_header);
+    RecordedBody::new(response, record).map(Body::new)
+}
+
+async fn answer(
+    endpoint: Endpoint,
+    door: &Door,
+    mut ctx: RequestContext,
+    record: &mut Record,
+    request: Request,
+) -> Result<http::Response<Answer>, ApiError> {
+    let (head, body) = request.into_parts();
+    ctx.principal = door.admission.admit(&head).map_err(turned_away)?;
+    record.note_principal(ctx.principal.clone());
+    match endpoint {
+        Endpoint::Models => Ok(models::list(door).await),
+        Endpoint::Model => models::one(door, &head.uri).await,
+        Endpoint::Forward => forward::forward(door, &ctx, record, head, body).await,
+        Endpoint::Nothing => Err(unknown(&head)),
+    }
+}
+
+fn turned_away(stranger: Stranger) -> ApiError {
+    match stranger {
+        Stranger::NoKey => ApiError::new(
+            INVALID_API_KEY,
+            "no API key was sent; send one of gateway.keys as `Authorization: Bearer KEY`",
+        ),
+        Stranger::WrongKey => ApiError::new(INVALID_API_KEY, "the API key is not one of Owl's gateway.keys"),
+        Stranger::ForeignPage => ApiError::new(
+            CROSS_ORIGIN_REFUSED,
+            "web pages of this origin may not call Owl; add the origin to gateway.cors.origins to let them",
+        ),
+        Stranger::ForeignHost => ApiError::new(
+            CROSS_ORIGIN_REFUSED,
+            "without gateway.keys Owl answers only to localhost and to addresses, not to this Host; configure a key, \
+             or let the proxy in front send `Host: localhost`",
+        ),
+    }
+}
+
+/// An answer of Owl's own in JSON.
+pub(super) fn json(body: impl Into<Bytes>) -> http::Response<Answer> {
+    let mut response = http::Response::new(Answer::Own(Full::new(body.into())));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
