@@ -1,0 +1,113 @@
+//! `owl serve`: the gateway.
+
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use futures_util::StreamExt as _;
+use futures_util::stream::select_all;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{FAILED, failed, load, log};
+use crate::config::{Config, Overrides};
+use crate::gateway::Gateway;
+use crate::server::Server;
+
+/// Runs the gateway until it is told to stop (SIGTERM, Ctrl-C)
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  owl serve --config owl.json5
+  OWL_BASE_URL=https://llm.corp.example OWL_API_KEY=sk-1 owl serve
+  owl serve --base-url http://192.168.7.20:8000 --allow-private-network
+  owl serve --listen 0.0.0.0:6950 --gateway-key \"$KEY\"")]
+pub struct ServeCommand {
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+impl ServeCommand {
+    pub(super) async fn run(self) -> ExitCode {
+        let config = match load(&self.overrides) {
+            Ok(config) => config,
+            Err(code) => return code,
+        };
+        let _flush_at_end = log::start(&config.log);
+        serve(config).await
+    }
+}
+
+async fn serve(config: Config) -> ExitCode {
+    let Config { gateway: door, mut providers, .. } = config;
+    if door.listen.ip().is_unspecified() {
+        // A provider that is this very Owl would be an endless loop; a wildcard listens on all of these.
+        let own: Vec<SocketAddr> = own_addresses().map(|ip| SocketAddr::new(ip, door.listen.port())).collect();
+        for provider in &mut providers {
+            provider.upstream.rules.own_sockets.extend(&own);
+        }
+    }
+    let gateway = match Gateway::new(providers) {
+        Ok(gateway) => Arc::new(gateway),
+        Err(error) => return failed(&error.to_string()),
+    };
+    if let Err(refused) = gateway.admit().await {
+        for error in refused {
+            failed(&error.to_string());
+        }
+        return ExitCode::from(FAILED);
+    }
+    let server = match Server::bind(Arc::clone(&gateway), door).await {
+        Ok(server) => server,
+        Err(error) => return failed(&error.to_string()),
+    };
+    let stopped = asked_to_stop(1);
+    tracing::info!("listening on {}", server.origin());
+    let refreshing = gateway.keep_fresh();
+    let ended = run_until_stopped(server, stopped).await;
+    drop(refreshing);
+    match ended {
+        Ok(()) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(reason) => failed(reason),
+    }
+}
+
+/// The addresses of this machine's interfaces; none where the system does not tell.
+fn own_addresses() -> impl Iterator<Item = IpAddr> {
+    if_addrs::get_if_addrs().unwrap_or_default().into_iter().map(|interface| interface.ip())
+}
+
+/// Serves until the process is asked to stop, and lets the open requests finish; asked a second time, it ends at once.
+///
+/// # Errors
+/// It was asked a second time.
+pub(super) async fn run_until_stopped(server: Server, stopped: impl Future<Output = ()>) -> Result<(), &'static str> {
+    let hurried = asked_to_stop(2);
+    tokio::select! {
+        () = server.run(stopped) => Ok(()),
+        () = hurried => Err("told to stop a second time: the open requests were broken off"),
+    }
+}
+
+/// Ready when the process has been asked so many times to stop (SIGTERM, Ctrl-C). The signals are caught from this call
+/// on, not only once it is awaited.
+pub(super) fn asked_to_stop(times: usize) -> impl Future<Output = ()> {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async move {
+        let streams = signals.into_iter().flatten().map(|signal| {
+            futures_util::stream::unfold(signal, |mut signal| async move {
+                signal.recv().await.map(|()| ((), signal))
+            })
+            .boxed()
+        });
+        let mut asked = select_all(streams);
+        for _ in 0..times {
+            if asked.next().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
