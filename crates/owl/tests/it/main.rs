@@ -1,0 +1,58 @@
+//! What Owl does on the wire, seen from both of its sides: a client's and an inference server's.
+//!
+//! One binary for all areas, because each costs a link of the whole stack. `support` starts Owl, in this process or as
+//! the program that people run; the fakes are `owl-testkit`'s. Nothing here sleeps: a test waits for the event it is
+//! about, and fails at a deadline when that does not come.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod command;
+
+#[cfg(test)]
+mod bytes;
+#[cfg(test)]
+mod headers;
+
+#[cfg(test)]
+mod cancel;
+
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod pool;
+
+#[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod secrecy;
+
+#[cfg(test)]
+mod listing;
+#[cfg(test)]
+mod private_rule;
+
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod listener;
+#[cfg(test)]
+mod stopping;
+
+#[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod chat;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod models;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
+mod init;
+#[cfg(test)]
+mod program;
