@@ -98,10 +98,8 @@ pub(super) fn asked_to_stop(times: usize) -> impl Future<Output = ()> {
     let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     async move {
         let streams = signals.into_iter().flatten().map(|signal| {
-            futures_util::stream::unfold(signal, |mut signal| async move {
-                signal.recv().await.map(|()| ((), signal))
-            })
-            .boxed()
+            futures_util::stream::unfold(signal, |mut signal| async move { signal.recv().await.map(|()| ((), signal)) })
+                .boxed()
         });
         let mut asked = select_all(streams);
         for _ in 0..times {

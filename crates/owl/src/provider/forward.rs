@@ -31,28 +31,26 @@ pub const PROVIDER_HEADER: HeaderName = HeaderName::from_static("x-owl-provider"
 /// The id by which a request is found in the logs of both sides.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Headers of one connection, not of the message (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
+/// Whether a header belongs to one connection, not to the message (RFC 9110, section 7.6.1).
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
-/// Headers of the client's that no upstream may see: its own credential, and what Owl sets or consumes.
-const NOT_SENT_ON: [HeaderName; 6] = [
-    header::AUTHORIZATION,
-    HeaderName::from_static("x-api-key"),
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    PROVIDER_HEADER,
-];
+/// Whether a header of the client's stays here: its own credential, and what Owl sets or consumes.
+fn stays_here(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "authorization" | "x-api-key" | "host" | "content-length" | "expect" | "x-owl-provider")
+}
 
 /// A request, ready to be sent to a provider.
 #[derive(Debug)]
@@ -99,8 +97,7 @@ impl Provider {
         let response =
             self.client().send(request).await.map_err(|error| self.failed(UpstreamFailure::Egress(error)))?;
         let mut response = judge_answer(response).await.map_err(|failure| self.failed(failure))?;
-        strip_hop_by_hop(response.headers_mut());
-        strip_cors(response.headers_mut());
+        strip_for_client(response.headers_mut());
         Ok(match renamed.and_then(|renamed| splicer_for(&response, &renamed)) {
             None => response.map(ForwardBody::Plain),
             Some(splicer) => {
@@ -141,40 +138,26 @@ fn is_json(media: &str) -> bool {
 }
 
 fn strip_for_upstream(headers: &mut HeaderMap) {
-    strip_hop_by_hop(headers);
-    remove_all(headers, &NOT_SENT_ON);
+    strip(headers, |name| is_hop_by_hop(name) || stays_here(name));
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // Connection may name further headers that belong to it.
-    if headers.contains_key(header::CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
+/// An answer's head without what belongs to the connection it came on. Which pages may read it is Owl's to say
+/// (`gateway.cors`), not a server's behind it: most allow every page.
+fn strip_for_client(headers: &mut HeaderMap) {
+    strip(headers, |name| is_hop_by_hop(name) || name.as_str().starts_with("access-control-"));
+}
+
+/// Removes the headers that `unwanted` names, and those that `Connection` does.
+fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let mut names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
+    let connection = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    names.extend(
+        connection
             .flat_map(|value| value.split(','))
-            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-            .collect();
-        remove_all(headers, &named);
-    }
-    remove_all(headers, &HOP_BY_HOP);
-}
-
-/// Which pages may read an answer is Owl's to say (`gateway.cors`), not a server's behind it: most allow every page.
-fn strip_cors(headers: &mut HeaderMap) {
-    let is_cors = |name: &HeaderName| name.as_str().starts_with("access-control-");
-    if headers.keys().any(is_cors) {
-        let names: Vec<HeaderName> = headers.keys().filter(|name| is_cors(name)).cloned().collect();
-        remove_all(headers, &names);
-    }
-}
-
-/// Removes the names that are there: comparing a name is cheaper than hashing it, and most are not there.
-fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
+            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()),
+    );
     for name in names {
-        if headers.keys().any(|present| present == name) {
-            headers.remove(name);
-        }
+        headers.remove(name);
     }
 }
 

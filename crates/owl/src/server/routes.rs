@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::get;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, header};
@@ -35,14 +35,24 @@ enum Endpoint {
     Nothing,
 }
 
+impl Endpoint {
+    /// The router's patterns cannot say "anything below", without taking the path apart for every request.
+    fn of(method: &Method, path: &str) -> Self {
+        let reads = method == Method::GET || method == Method::HEAD;
+        match path.strip_prefix("/v1/") {
+            Some("models") if reads => Self::Models,
+            Some(rest) if reads && rest.starts_with("models/") => Self::Model,
+            Some(_) => Self::Forward,
+            None => Self::Nothing,
+        }
+    }
+}
+
 pub(super) fn router(door: Arc<Door>, cors: Option<&Cors>) -> Router {
     let router = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/v1/models", get(|state, request| api(Endpoint::Models, state, request)).fallback(forward_any))
-        .route("/v1/models/{*id}", get(|state, request| api(Endpoint::Model, state, request)).fallback(forward_any))
-        .route("/v1/{*path}", any(forward_any))
-        .fallback(|state, request| api(Endpoint::Nothing, state, request))
+        .fallback(api)
         .with_state(door);
     match cors {
         Some(cors) => router.layer(cors_layer(cors)),
@@ -63,10 +73,6 @@ fn cors_layer(cors: &Cors) -> CorsLayer {
         .expose_headers(EXPOSED)
 }
 
-async fn forward_any(state: State<Arc<Door>>, request: Request) -> Response {
-    api(Endpoint::Forward, state, request).await
-}
-
 fn unknown(request: &Parts) -> ApiError {
     let message = format!("there is nothing at {} {}; the API is below /v1/", request.method, request.uri.path());
     ApiError::new(UNKNOWN_URL, message)
@@ -74,7 +80,8 @@ fn unknown(request: &Parts) -> ApiError {
 
 /// What all endpoints have in common. Dropping the future, because the client went away, drops the upstream's call and
 /// writes the record.
-async fn api(endpoint: Endpoint, State(door): State<Arc<Door>>, request: Request) -> Response {
+async fn api(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let endpoint = Endpoint::of(request.method(), request.uri().path());
     let id = request.headers().get(&REQUEST_ID_HEADER).and_then(RequestId::from_client);
     let id = id.unwrap_or_else(RequestId::generate);
     let id_header = id.header();

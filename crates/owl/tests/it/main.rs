@@ -45,14 +45,14 @@ mod architecture;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
-mod models;
-#[cfg(test)]
-mod check;
-#[cfg(test)]
 mod init;
+#[cfg(test)]
+mod models;
 #[cfg(test)]
 mod program;
