@@ -1,5 +1,5 @@
-//! `owl-testkit`: the fakes for a shell, and load for them. It refuses to be a server for anything but tests: loopback is
-//! its default.
+//! `owl-testkit`: the fakes for a shell, and load for them. It refuses to be a server for anything but tests: loopback
+//! is its default.
 //!
 //! A server's first line on standard output is the bound address; then comes one JSON object a line for each event.
 
