@@ -16,6 +16,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
@@ -41,6 +42,7 @@ pub(crate) struct Connector {
     pub(crate) policy: EgressPolicy,
     pub(crate) tls: Option<TlsProfile>,
     pub(crate) timeout: Duration,
+    pub(crate) lookups: Arc<Semaphore>,
 }
 
 /// A connection to a judged address.
@@ -104,7 +106,7 @@ impl Connector {
     /// The addresses of the target, whose name is judged before DNS is asked for it.
     async fn addresses(&self, deadline: Instant) -> Result<Vec<IpAddr>, EgressError> {
         self.policy.judge_operator_target(&self.target)?;
-        let found = self.in_time(deadline, Waiting::Resolve, resolve(&self.target)).await?;
+        let found = self.in_time(deadline, Waiting::Resolve, resolve(&self.target, &self.lookups)).await?;
         found.map_err(|source| EgressError::Resolve { host: self.host(), source })
     }
 

@@ -69,7 +69,7 @@ impl fmt::Debug for SecretSource {
 }
 
 /// Why a secret could not be had.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SecretError {
     place: String,
     reason: String,
@@ -206,7 +206,7 @@ pub struct OAuth2 {
 }
 
 /// Why a credential is not usable.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidCredential {
     /// Neither `user:password` nor that in base64.
     NotAPair,

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::credential::{InvalidCredential, SecretError};
@@ -50,7 +51,6 @@ impl Waiting {
 
 /// Why an outgoing call failed.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum EgressError {
     /// The policy refuses the target or one of its addresses; nothing was sent.
     Denied(Box<Denied>),
@@ -101,11 +101,47 @@ pub enum EgressError {
     },
 }
 
+/// Why there is no credential to show. Those who waited for one share the reason.
+#[derive(Clone, Debug)]
+pub(crate) enum LoginError {
+    Secret(SecretError),
+    Credential(InvalidCredential),
+    Token(TokenError),
+}
+
+impl From<SecretError> for LoginError {
+    fn from(error: SecretError) -> Self {
+        Self::Secret(error)
+    }
+}
+
+impl From<InvalidCredential> for LoginError {
+    fn from(error: InvalidCredential) -> Self {
+        Self::Credential(error)
+    }
+}
+
+impl From<TokenError> for LoginError {
+    fn from(error: TokenError) -> Self {
+        Self::Token(error)
+    }
+}
+
+impl From<LoginError> for EgressError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Secret(error) => Self::Secret(error),
+            LoginError::Credential(error) => Self::Credential(error),
+            LoginError::Token(error) => Self::Token(error),
+        }
+    }
+}
+
 /// Why no OAuth 2.0 token could be had.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum TokenError {
     /// The token endpoint could not be asked.
-    Call(Box<EgressError>),
+    Call(Arc<EgressError>),
     /// It answered with this status, and perhaps the `error` of RFC 6749, section 5.2.
     Refused {
         /// The HTTP status.
@@ -158,7 +194,7 @@ impl Error for EgressError {
             Self::Resolve { source, .. } | Self::Connect { source, .. } => Some(source),
             Self::Exchange { source, .. } => Some(source),
             Self::Request(source) => Some(source),
-            Self::Token(TokenError::Call(source)) => Some(source),
+            Self::Token(TokenError::Call(source)) => Some(&**source),
             Self::Denied(_)
             | Self::Tls { .. }
             | Self::Timeout { .. }
@@ -170,21 +206,27 @@ impl Error for EgressError {
     }
 }
 
+impl EgressError {
+    /// The failure without any resolved address or range, for clients.
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::Denied(denied) => denied.public_message(),
+            Self::Token(TokenError::Call(error)) => {
+                format!("the OAuth 2.0 token endpoint: {}", error.public_message())
+            }
+            other => other.to_string(),
+        }
+    }
+
+    /// Whether the policy refuses the target, rather than something being wrong with the way to it.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied(_))
+    }
+}
+
 impl From<Denied> for EgressError {
     fn from(denied: Denied) -> Self {
         Self::Denied(Box::new(denied))
-    }
-}
-
-impl From<SecretError> for EgressError {
-    fn from(error: SecretError) -> Self {
-        Self::Secret(error)
-    }
-}
-
-impl From<InvalidCredential> for EgressError {
-    fn from(error: InvalidCredential) -> Self {
-        Self::Credential(error)
     }
 }
 

@@ -17,7 +17,7 @@ pub mod error;
 mod login;
 pub mod policy;
 mod pool;
-pub mod resolve;
+mod resolve;
 pub mod target;
 pub mod tls;
 pub mod upstream;

@@ -16,7 +16,7 @@ use crate::credential::{
     Authentication, BasicCredential, OAuth2, Secret, SecretSource, basic_header, bearer_header, pair_header,
     secret_header,
 };
-use crate::error::{EgressError, TokenError};
+use crate::error::{EgressError, LoginError, TokenError};
 use crate::tls::{TlsOptions, TlsOptionsError};
 use crate::upstream::{Timeouts, UpstreamClient, UpstreamOptions, UpstreamRequest};
 
@@ -29,6 +29,10 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 /// How long the token endpoint may take to answer: it is no model.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How soon after a token that did not help the next is fetched: an upstream that refuses them all costs the token
+/// endpoint one call a second, not one for every request.
+const RENEW_PAUSE: Duration = Duration::from_secs(1);
+
 /// What one upstream is shown, and how to get it.
 pub(crate) struct Login {
     authentication: Authentication,
@@ -37,12 +41,25 @@ pub(crate) struct Login {
     current: Mutex<Option<Arc<Shown>>>,
     /// Held while the headers are read, so that many requests cause one reading.
     reading: AsyncMutex<()>,
+    last: Mutex<Option<Reading>>,
+    /// When a renewal did not help.
+    unhelpful: Mutex<Option<Instant>>,
+}
+
+/// A reading that has ended; those who waited for it share what came of it, failures too.
+#[derive(Clone)]
+struct Reading {
+    number: u64,
+    outcome: Result<Arc<Shown>, LoginError>,
 }
 
 /// The headers that are being shown.
 pub(crate) struct Shown {
     headers: Vec<(HeaderName, HeaderValue)>,
-    expires: Option<Instant>,
+    /// When to get others; `None` when these hold until they are refused.
+    replace_at: Option<Instant>,
+    /// When they end.
+    valid_until: Option<Instant>,
 }
 
 impl Shown {
@@ -51,7 +68,11 @@ impl Shown {
     }
 
     fn is_fresh(&self) -> bool {
-        self.expires.is_none_or(|expires| Instant::now() < expires)
+        self.replace_at.is_none_or(|moment| Instant::now() < moment)
+    }
+
+    fn is_valid(&self) -> bool {
+        self.valid_until.is_none_or(|moment| Instant::now() < moment)
     }
 }
 
@@ -75,7 +96,15 @@ impl Login {
             | Authentication::Basic(_)
             | Authentication::Header { .. } => None,
         };
-        Ok(Self { authentication, extra, token_client, current: Mutex::default(), reading: AsyncMutex::new(()) })
+        Ok(Self {
+            authentication,
+            extra,
+            token_client,
+            current: Mutex::default(),
+            reading: AsyncMutex::new(()),
+            last: Mutex::default(),
+            unhelpful: Mutex::default(),
+        })
     }
 
     pub(crate) fn token_client(&self) -> Option<&UpstreamClient> {
@@ -87,10 +116,18 @@ impl Login {
         if let Some(shown) = self.current().filter(|shown| shown.is_fresh()) {
             return Ok(shown);
         }
+        let seen = self.readings();
         let _one_at_a_time = self.reading.lock().await;
-        match self.current().filter(|shown| shown.is_fresh()) {
-            Some(shown) => Ok(shown),
-            None => self.read().await,
+        if let Some(reading) = self.reading_since(seen) {
+            return Ok(reading.outcome?);
+        }
+        match self.read().await {
+            Ok(shown) => Ok(shown),
+            // A token is replaced a little before its end: until then it serves when no other can be had.
+            Err(error) => match self.current().filter(|shown| shown.is_valid()) {
+                Some(shown) => Ok(shown),
+                None => Err(error.into()),
+            },
         }
     }
 
@@ -99,13 +136,49 @@ impl Login {
         if !self.can_change() {
             return Ok(None);
         }
+        let seen = self.readings();
         let _one_at_a_time = self.reading.lock().await;
-        let current = self.current();
-        let renewed = match current.filter(|current| !Arc::ptr_eq(current, refused)) {
-            Some(other) => other,
-            None => self.read().await?,
+        let renewed = match self.reading_since(seen) {
+            Some(reading) => reading.outcome?,
+            None => match self.current().filter(|current| !Arc::ptr_eq(current, refused)) {
+                Some(other) => other,
+                None if self.renewing_just_failed() => return Ok(None),
+                None => self.read().await?,
+            },
         };
-        Ok((renewed.headers != refused.headers).then_some(renewed))
+        if renewed.headers == refused.headers {
+            self.note_unhelpful();
+            return Ok(None);
+        }
+        Ok(Some(renewed))
+    }
+
+    /// The upstream refuses the renewed headers, too.
+    pub(crate) fn note_unhelpful(&self) {
+        *self.unhelpful.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn renewing_just_failed(&self) -> bool {
+        // Files and commands are this machine's own: a secret that was just put there is taken up at once.
+        if self.token_client.is_none() {
+            return false;
+        }
+        let moment = *self.unhelpful.lock().unwrap_or_else(PoisonError::into_inner);
+        moment.is_some_and(|moment| moment.elapsed() < RENEW_PAUSE)
+    }
+
+    /// How many readings have ended.
+    fn readings(&self) -> u64 {
+        self.last().map_or(0, |reading| reading.number)
+    }
+
+    /// The last reading, if it ended after `seen` others: while this request waited its turn.
+    fn reading_since(&self, seen: u64) -> Option<Reading> {
+        self.last().filter(|reading| reading.number > seen)
+    }
+
+    fn last(&self) -> Option<Reading> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn can_change(&self) -> bool {
@@ -124,12 +197,22 @@ impl Login {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn read(&self) -> Result<Arc<Shown>, EgressError> {
+    async fn read(&self) -> Result<Arc<Shown>, LoginError> {
+        let outcome = self.read_sources().await.map(Arc::new);
+        if let Ok(shown) = &outcome {
+            *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(shown));
+        }
+        let reading = Reading { number: self.readings() + 1, outcome: outcome.clone() };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
+        outcome
+    }
+
+    async fn read_sources(&self) -> Result<Shown, LoginError> {
         let mut headers = Vec::with_capacity(self.extra.len() + 1);
         for (name, source) in &self.extra {
             headers.push((name.clone(), secret_header(&source.read().await?)?));
         }
-        let mut expires = None;
+        let (mut replace_at, mut valid_until) = (None, None);
         match &self.authentication {
             Authentication::None => {}
             Authentication::Bearer(source) => headers.push((AUTHORIZATION, bearer_header(&source.read().await?)?)),
@@ -145,18 +228,16 @@ impl Login {
             Authentication::OAuth2(grant) => {
                 let token = self.fetch_token(grant).await?;
                 headers.push((AUTHORIZATION, bearer_header(&token.secret)?));
-                expires = token.replace_at;
+                (replace_at, valid_until) = (token.replace_at, token.valid_until);
             }
         }
-        let shown = Arc::new(Shown { headers, expires });
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shown));
-        Ok(shown)
+        Ok(Shown { headers, replace_at, valid_until })
     }
 
     /// One client-credentials grant (RFC 6749, section 4.4).
-    async fn fetch_token(&self, grant: &OAuth2) -> Result<Token, EgressError> {
+    async fn fetch_token(&self, grant: &OAuth2) -> Result<Token, LoginError> {
         let Some(client) = &self.token_client else {
-            return Err(EgressError::Token(TokenError::Answer("was never asked for")));
+            return Err(TokenError::Answer("was never asked for").into());
         };
         let shown = [(AUTHORIZATION, client_header(grant).await?)];
         let request = token_request(grant);
@@ -168,10 +249,10 @@ impl Login {
         };
         let (status, body) = tokio::time::timeout(TOKEN_TIMEOUT, call)
             .await
-            .map_err(|_| EgressError::Token(TokenError::Answer("took longer than 30 s")))?
-            .map_err(|error: EgressError| EgressError::Token(TokenError::Call(Box::new(error))))?;
-        let body = body.map_err(|_| EgressError::Token(TokenError::Answer("broke off or is longer than 64 KiB")))?;
-        read_token(status.as_u16(), &body.to_bytes()).map_err(EgressError::Token)
+            .map_err(|_| TokenError::Answer("took longer than 30 s"))?
+            .map_err(|error: EgressError| TokenError::Call(Arc::new(error)))?;
+        let body = body.map_err(|_| TokenError::Answer("broke off or is longer than 64 KiB"))?;
+        Ok(read_token(status.as_u16(), &body.to_bytes())?)
     }
 }
 
@@ -185,7 +266,7 @@ fn token_client(grant: &OAuth2, tls: &TlsOptions, timeouts: Timeouts) -> Result<
 }
 
 /// The client shows itself by Basic, both halves being form-encoded before (section 2.3.1).
-async fn client_header(grant: &OAuth2) -> Result<HeaderValue, EgressError> {
+async fn client_header(grant: &OAuth2) -> Result<HeaderValue, LoginError> {
     let secret = grant.client_secret.read().await?;
     let encode = |text: &str| Zeroizing::new(url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
     let (id, secret) = (encode(&grant.client_id), Secret::new(encode(secret.expose()).as_str()));
@@ -208,6 +289,7 @@ fn token_request(grant: &OAuth2) -> UpstreamRequest {
 struct Token {
     secret: Secret,
     replace_at: Option<Instant>,
+    valid_until: Option<Instant>,
 }
 
 /// The fields of RFC 6749, sections 5.1 and 5.2, that matter here.
@@ -229,11 +311,13 @@ fn read_token(status: u16, body: &[u8]) -> Result<Token, TokenError> {
     let secret = Secret::new(secret.ok_or(TokenError::Answer("holds no access_token"))?);
     // Some servers send the number as a text.
     let seconds = answer.expires_in.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
-    let replace_at = seconds.and_then(|seconds| {
-        let life = Duration::from_secs(seconds);
-        Instant::now().checked_add(life.saturating_sub(TOKEN_MARGIN.min(life / 10)))
-    });
-    Ok(Token { secret, replace_at })
+    let life = seconds.map(Duration::from_secs);
+    let after = |time: Duration| Instant::now().checked_add(time);
+    Ok(Token {
+        secret,
+        replace_at: life.and_then(|life| after(life.saturating_sub(TOKEN_MARGIN.min(life / 10)))),
+        valid_until: life.and_then(after),
+    })
 }
 
 /// The characters of an error code (RFC 6749, section 5.2), so that nothing else of an answer reaches a message.

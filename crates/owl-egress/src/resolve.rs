@@ -4,15 +4,21 @@
 //! operator wrote. Localhost names are never asked of DNS (RFC 6761, section 6.3).
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::target::{Host, LOCALHOST, TargetUrl};
+
+/// How many lookups one upstream may have under way.
+pub(crate) const LOOKUPS: usize = 8;
 
 /// All addresses of the target's host, each once, in the resolver's order.
 ///
 /// # Errors
 /// The resolver's error; an empty answer is one too.
-pub async fn resolve(target: &TargetUrl) -> io::Result<Vec<IpAddr>> {
+pub(crate) async fn resolve(target: &TargetUrl, places: &Arc<Semaphore>) -> io::Result<Vec<IpAddr>> {
     let name = match target.host() {
         Host::Address(address) => return Ok(vec![*address]),
         Host::Name(_) if target.is_localhost() => {
@@ -21,9 +27,7 @@ pub async fn resolve(target: &TargetUrl) -> io::Result<Vec<IpAddr>> {
         Host::Name(name) => name.as_str(),
     };
     let mut addresses = Vec::new();
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks DNS")]
-    let found = tokio::net::lookup_host((name, target.port())).await?;
-    for socket in found {
+    for socket in lookup(name.to_owned(), target.port(), places).await? {
         let address = socket.ip();
         if !addresses.contains(&address) {
             addresses.push(address);
@@ -33,4 +37,16 @@ pub async fn resolve(target: &TargetUrl) -> io::Result<Vec<IpAddr>> {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     }
     Ok(addresses)
+}
+
+/// Asks the system on a thread of the runtime's. The thread is not freed when the request is dropped: a place is held
+/// until it is, so that an upstream whose DNS is dead never takes more than its own places.
+async fn lookup(name: String, port: u16, places: &Arc<Semaphore>) -> io::Result<Vec<SocketAddr>> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let ask = move || {
+        let _place = place;
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that asks DNS")]
+        (name.as_str(), port).to_socket_addrs().map(Iterator::collect)
+    };
+    tokio::task::spawn_blocking(ask).await.map_err(io::Error::other)?
 }

@@ -185,7 +185,12 @@ impl ServerCertVerifier for PinnedOrSigned {
         if verified.is_ok() || !self.pinned.iter().any(|pinned| pinned == end_entity) {
             return verified;
         }
-        if expired(end_entity).is_some() {
+        let (_, parsed) = X509Certificate::from_der(end_entity).map_err(|_| CertificateError::BadEncoding)?;
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        if parsed.validity().not_before.timestamp() > now {
+            return Err(CertificateError::NotValidYet.into());
+        }
+        if parsed.validity().not_after.timestamp() < now {
             return Err(CertificateError::Expired.into());
         }
         verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;

@@ -12,11 +12,12 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 
 use crate::connect::Connector;
@@ -25,6 +26,7 @@ use crate::error::{EgressError, Waiting};
 use crate::login::Login;
 use crate::policy::{EgressPolicy, Opened, PolicyRules};
 use crate::pool::{Live, Pool};
+use crate::resolve::LOOKUPS;
 use crate::target::{Scheme, TargetUrl};
 use crate::tls::{TlsOptions, TlsOptionsError, TlsReport};
 
@@ -148,6 +150,7 @@ impl UpstreamClient {
             policy: EgressPolicy::new(options.rules),
             tls,
             timeout: options.timeouts.connect,
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
         };
         let pool = Pool::new(options.idle_timeout, options.max_idle);
         Ok(Self { connector, prefix, host, login, timeouts: options.timeouts, pool })
@@ -174,10 +177,16 @@ impl UpstreamClient {
     /// [`EgressError::Denied`] when the policy refuses the name or any address; [`EgressError::Resolve`] or
     /// [`EgressError::Timeout`] when there is no address to judge. A token URL is judged the same way.
     pub async fn admit(&self) -> Result<Vec<Opened>, EgressError> {
-        if let Some(token) = self.login.token_client() {
-            Box::pin(token.admit()).await?;
+        let Some(token) = self.login.token_client() else {
+            return self.connector.judge().await;
+        };
+        let (own, token) = tokio::join!(self.connector.judge(), Box::pin(token.admit()));
+        // A refusal stops the start; that a name does not resolve now must not hide it.
+        match (own, token) {
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+            (Err(own), Err(token)) => Err(if token.is_denied() && !own.is_denied() { token } else { own }),
+            (Ok(opened), Ok(_)) => Ok(opened),
         }
-        self.connector.judge().await
     }
 
     /// Judges the base URL's port and name, before DNS is asked for it; for diagnosis.
@@ -233,7 +242,11 @@ impl UpstreamClient {
         match self.login.renew(&shown).await? {
             Some(renewed) => {
                 drop(response);
-                self.attempt(&request, &uri, renewed.headers()).await
+                let response = self.attempt(&request, &uri, renewed.headers()).await?;
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    self.login.note_unhelpful();
+                }
+                Ok(response)
             }
             None => Ok(response),
         }
@@ -286,6 +299,11 @@ impl UpstreamClient {
         let headers = message.headers_mut();
         *headers = request.headers.clone();
         headers.insert(HOST, self.host.clone());
+        let takes_a_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
+        if takes_a_body && request.body.is_empty() {
+            // hyper says nothing of an empty body; servers that ask for its length answer 411.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         headers.remove(AUTHORIZATION);
         for (name, value) in shown {
             headers.insert(name.clone(), value.clone());
@@ -332,7 +350,8 @@ fn exchange_error(connector: &Connector, answered: bool, source: hyper::Error) -
 
 /// Drives `live` until the answer's head is there.
 async fn first_byte(live: &mut Live, message: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
-    let mut answer = pin!(live.sender.send_request(message));
+    // Outside tokio's cooperative budget, which would wake a task that is not to be woken.
+    let mut answer = pin!(tokio::task::unconstrained(live.sender.send_request(message)));
     // Only driving the connection can complete the answer, and the answer is looked at after every drive: it needs no
     // waker, and this task is spared being woken by itself.
     poll_fn(|cx| {
@@ -427,6 +446,12 @@ impl Body for UpstreamBody {
                     patience.timer.as_mut().reset(tokio::time::Instant::now() + patience.after);
                 }
                 this.release_at_end();
+                // Trailers end a message, and nobody asks for more.
+                if frame.is_trailers()
+                    && let Some(live) = this.live.take()
+                {
+                    this.pool.put(live);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(source))) => {

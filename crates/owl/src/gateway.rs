@@ -162,7 +162,8 @@ impl Gateway {
 
     async fn refresh(&self, provider: &Arc<Provider>) {
         if provider.refresh_models().await {
-            self.table.store(Arc::new(ModelTable::build(&self.providers)));
+            // Two that refresh at once must not store the older table last.
+            self.table.rcu(|_| ModelTable::build(&self.providers));
         }
     }
 

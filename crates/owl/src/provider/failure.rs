@@ -85,8 +85,7 @@ pub enum UpstreamFailure {
 impl fmt::Display for UpstreamFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Egress(EgressError::Denied(denied)) => f.write_str(&denied.public_message()),
-            Self::Egress(error) => error.fmt(f),
+            Self::Egress(error) => f.write_str(&error.public_message()),
             Self::Credential { status, advice } => {
                 write!(f, "it refused Owl's credential with status {status}; {advice}")
             }

@@ -1,7 +1,7 @@
 //! How Owl shows itself to an upstream: every kind of credential, where it comes from, and when it is read again.
 
 use owl_testkit::inference::{InferenceOptions, InferenceServer};
-use owl_testkit::{Credential, TokenOptions, TokenServer};
+use owl_testkit::{Credential, FaultServer, Gate, Step, TokenOptions, TokenServer};
 
 use crate::support::{Owl, check_error, nobody, one_provider, run, write};
 
@@ -281,5 +281,50 @@ fn oauth2_that_fails() {
             check_error(&owl.post("/v1/x", &[], "{}").await, 502, unavailable, &[part]);
         }
         assert_eq!(server.log().requests().len(), 1);
+    });
+}
+
+#[test]
+fn requests_that_wait_for_a_token_share_its_failure() {
+    run(async {
+        // The first asks and is refused while the others wait for it; nobody asks again for them.
+        let gate = Gate::new();
+        let refusal = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let tokens = FaultServer::start([vec![Step::ReadRequest, Step::Wait(gate.clone()), Step::send(refusal)]]);
+        let server = InferenceServer::start(InferenceOptions::default());
+        let auth = format!(
+            r#"auth: {{ type: "oauth2", tokenUrl: "{}/token", clientId: "owl", clientSecret: "s", allowPrivateNetwork: true }}"#,
+            tokens.origin()
+        );
+        let owl = Owl::start(&one_provider(&server.base_url(), &auth)).await;
+        let mut clients = Vec::new();
+        for _ in 0..5 {
+            let mut client = owl.client().await;
+            client.request("POST", "/v1/x", &[], b"{}").await.unwrap();
+            clients.push(client);
+        }
+        tokens.next_request().await;
+        // Every request has been read by now: this one was sent last, on the same loop.
+        assert_eq!(owl.get("/healthz", &[]).await.status, 200);
+        gate.open();
+        for mut client in clients {
+            let answer = client.response().await.unwrap();
+            check_error(&answer, 502, "upstream_credential_unavailable", &["token endpoint", "503"]);
+        }
+        assert!(tokens.log().requests().len() < 5);
+    });
+}
+
+#[test]
+fn a_lasting_refusal_does_not_fetch_a_token_for_every_request() {
+    run(async {
+        let tokens = TokenServer::start(TokenOptions::default());
+        let credential = Credential::Bearer("never".to_owned());
+        let server = InferenceServer::start(InferenceOptions { credential, ..InferenceOptions::default() });
+        let owl = Owl::start(&oauth2(&server, &tokens, "token secret")).await;
+        for _ in 0..20 {
+            check_error(&owl.post("/v1/x", &[], "{}").await, 502, "upstream_auth_failed", &[]);
+        }
+        assert!(tokens.issued() < 20, "{} tokens", tokens.issued());
     });
 }

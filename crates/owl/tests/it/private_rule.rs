@@ -46,6 +46,9 @@ fn the_program_stops_before_any_connection() {
             server.origin()
         );
         check_refused(&server.origin(), &token, &["127.0.0.1", opens]).await;
+        let nowhere =
+            r#"auth: { type: "oauth2", tokenUrl: "http://nope.invalid/t", clientId: "owl", clientSecret: "s" }"#;
+        check_refused("http://10.1.2.3:8000", nowhere, &["10.1.2.3", opens]).await;
         assert_eq!(server.log().opened(), 0);
     });
 }
