@@ -144,6 +144,10 @@ fn strip_for_upstream(headers: &mut HeaderMap) {
 /// An answer's head without what belongs to the connection it came on. Which pages may read it is Owl's to say
 /// (`gateway.cors`), not a server's behind it: most allow every page.
 fn strip_for_client(headers: &mut HeaderMap) {
+    // The chunks said where the body ended; a length beside them is nobody's (RFC 9112, section 6.3).
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     strip(headers, |name| is_hop_by_hop(name) || name.as_str().starts_with("access-control-"));
 }
 

@@ -357,3 +357,20 @@ fn a_client_that_does_not_read_holds_the_server_up() {
         }
     });
 }
+
+#[test]
+fn a_length_beside_chunks_is_not_passed_on() {
+    run(async {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let answer = format!("{head}b\r\n{{\"a\":\"one\"}}\r\n0\r\n\r\n");
+        let server =
+            FaultServer::start([vec![Step::ReadRequest, Step::send(&answer), Step::ReadRequest, Step::send(&answer)]]);
+        let owl = Owl::start(&one_provider(&server.origin(), "")).await;
+        for method in ["GET", "POST"] {
+            let mut client = owl.client().await;
+            client.request(method, "/v1/x", &[], b"").await.unwrap();
+            let answer = client.response().await.unwrap();
+            assert_eq!((answer.text().as_str(), answer.header("content-length")), (r#"{"a":"one"}"#, None));
+        }
+    });
+}
