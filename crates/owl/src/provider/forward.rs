@@ -102,7 +102,9 @@ impl Provider {
             None => response.map(ForwardBody::Plain),
             Some(splicer) => {
                 response.headers_mut().remove(header::CONTENT_LENGTH);
-                response.map(|body| ForwardBody::Spliced(Box::new(SplicedBody { inner: body, splicer: Some(splicer) })))
+                response.map(|body| {
+                    ForwardBody::Spliced(Box::new(SplicedBody { inner: body, splicer: Some(splicer), trailers: None }))
+                })
             }
         })
     }
@@ -272,6 +274,8 @@ pub struct SplicedBody {
     inner: AnswerBody,
     /// `None` when the last piece has gone out.
     splicer: Option<ModelSplicer>,
+    /// What follows the last piece.
+    trailers: Option<Frame<Bytes>>,
 }
 
 impl SplicedBody {
@@ -281,19 +285,23 @@ impl SplicedBody {
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => splicer.push(data),
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                    Err(trailers) => {
+                        self.trailers = Some(trailers);
+                        self.last_piece()
+                    }
                 },
-                None => {
-                    let last = splicer.finish();
-                    self.splicer = None;
-                    last
-                }
+                None => self.last_piece(),
             };
             if !piece.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
         }
-        Poll::Ready(None)
+        Poll::Ready(self.trailers.take().map(Ok))
+    }
+
+    /// What was held back because a name could have gone on.
+    fn last_piece(&mut self) -> Bytes {
+        self.splicer.take().map(|mut splicer| splicer.finish()).unwrap_or_default()
     }
 }
 
@@ -319,7 +327,7 @@ impl Body for ForwardBody {
         match self {
             Self::Plain(AnswerBody::Left(body)) => body.is_end_stream(),
             Self::Plain(AnswerBody::Right(body)) => body.is_end_stream(),
-            Self::Spliced(body) => body.splicer.is_none(),
+            Self::Spliced(body) => body.splicer.is_none() && body.trailers.is_none(),
         }
     }
 

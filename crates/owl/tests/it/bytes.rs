@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use crate::support::{Owl, chat_body, check_error, one_provider, run};
+use crate::support::{Owl, Records, chat_body, check_error, one_provider, run};
 
 /// How many bodies are sent.
 const BODIES: usize = 1_000;
@@ -371,6 +371,27 @@ fn a_length_beside_chunks_is_not_passed_on() {
             client.request(method, "/v1/x", &[], b"").await.unwrap();
             let answer = client.response().await.unwrap();
             assert_eq!((answer.text().as_str(), answer.header("content-length")), (r#"{"a":"one"}"#, None));
+        }
+    });
+}
+
+#[test]
+fn an_answer_with_trailers_is_complete() {
+    run(async {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: X-Checksum\r\n\r\n";
+        // It ends where a name could still go on, so that the last bytes come out at the end only.
+        let body = r#"{"a":1,"model":"tiny-ch"#;
+        let answer = format!("{head}{:x}\r\n{body}\r\n0\r\nX-Checksum: 1\r\n\r\n", body.len());
+        let server =
+            FaultServer::start([vec![Step::ReadRequest, Step::send(&answer), Step::ReadRequest, Step::send(&answer)]]);
+        let owl = Owl::start(&one_provider(&server.origin(), "")).await;
+        for (nth, model) in ["tiny-chat", "owl/tiny-chat"].into_iter().enumerate() {
+            let id = format!("bytes-trailers-{nth}");
+            let sent = format!(r#"{{"model":"{model}"}}"#);
+            let answer = owl.post("/v1/x", &[&format!("X-Request-Id: {id}")], &sent).await;
+            assert_eq!(answer.text(), body, "{model}");
+            let record = Records::of(&id).await;
+            assert_eq!((record["outcome"].as_str(), record["bytes_out"].as_str()), ("done", "23"), "{model}");
         }
     });
 }
