@@ -176,6 +176,15 @@ pub(super) async fn judge_answer(response: Response<UpstreamBody>) -> Result<Res
     if status.is_success() || status == StatusCode::NOT_MODIFIED {
         return Ok(response.map(AnswerBody::Left));
     }
+    if status.is_informational() {
+        return Err(UpstreamFailure::Answer {
+            status: status.as_u16(),
+            content_type: String::new(),
+            excerpt: String::new(),
+            retry_after: None,
+            advice: Some("it wants to speak another protocol, which nobody asked for"),
+        });
+    }
     if status.is_redirection() {
         return Err(UpstreamFailure::Redirect { status: status.as_u16(), location: location(response.headers()) });
     }

@@ -117,7 +117,10 @@ impl From<&Failure> for ApiError {
             Failure::UnknownModel { .. } => error.field = Some("model"),
             Failure::Upstream { failure, .. } => {
                 if let UpstreamFailure::Answer { status, retry_after, .. } = &**failure {
-                    error.status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
+                    // What is no error's status would be no answer to the client's request.
+                    let own = StatusCode::from_u16(*status).ok();
+                    let own = own.filter(|status| status.is_client_error() || status.is_server_error());
+                    error.status = own.unwrap_or(StatusCode::BAD_GATEWAY);
                     error.retry_after.clone_from(retry_after);
                 }
             }

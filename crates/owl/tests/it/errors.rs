@@ -156,6 +156,9 @@ fn answers_that_are_not_the_apis() {
             &["401"],
         )
         .await;
+        let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        check_raw(switch, 502, "upstream_error", &["101", "another protocol"]).await;
+        check_raw("HTTP/1.1 700 X\r\nContent-Length: 0\r\n\r\n", 502, "upstream_error", &["700"]).await;
         check_raw("HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n", 502, "upstream_auth_failed", &["407"]).await;
         check_raw("garbage\r\n\r\n", 502, "upstream_disconnected", &["not HTTP/1.1"]).await;
         check_raw("\u{15}\u{3}\u{3}\0\u{2}\u{2}F", 502, "upstream_disconnected", &["not HTTP/1.1"]).await;
