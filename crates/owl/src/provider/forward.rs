@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use owl_egress::{EgressError, TargetUrl, UpstreamBody, UpstreamRequest};
 use owl_wire::{BodyKind, ModelSplicer};
 
@@ -130,7 +130,7 @@ fn splicer_for(response: &Response<AnswerBody>, renamed: &Renamed) -> Option<Mod
 }
 
 /// The media type without its parameters.
-fn media_type(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or(value).trim())
 }
@@ -201,11 +201,7 @@ pub(super) async fn judge_answer(response: Response<UpstreamBody>) -> Result<Res
 /// An error whose type is not JSON: JSON all the same, or a page that is told in a sentence.
 async fn judge_error_page(response: Response<UpstreamBody>) -> Result<Response<AnswerBody>, UpstreamFailure> {
     let (parts, body) = response.into_parts();
-    let body = Limited::new(body, ERROR_PAGE_LIMIT)
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
+    let body = beginning(body).await;
     if serde_json::from_slice::<&serde_json::value::RawValue>(&body).is_ok() {
         return Ok(Response::from_parts(parts, AnswerBody::Right(Full::new(body))));
     }
@@ -229,10 +225,21 @@ async fn judge_error_page(response: Response<UpstreamBody>) -> Result<Response<A
     Err(UpstreamFailure::Answer {
         status,
         content_type: media_type(&parts.headers).unwrap_or("no content type").to_owned(),
-        excerpt: excerpt(&page),
+        excerpt: one_line(&plain_text(&page), EXCERPT),
         retry_after: parts.headers.get(header::RETRY_AFTER).cloned(),
         advice,
     })
+}
+
+/// What comes of a page, up to the limit: the beginning of one that is longer, or that breaks off, says enough.
+async fn beginning(mut body: UpstreamBody) -> Bytes {
+    let mut page = BytesMut::new();
+    while page.len() < ERROR_PAGE_LIMIT {
+        let Some(Ok(frame)) = body.frame().await else { break };
+        page.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+    }
+    page.truncate(ERROR_PAGE_LIMIT);
+    page.freeze()
 }
 
 /// Where a redirect points, without user, query and fragment.
@@ -245,8 +252,8 @@ fn location(headers: &HeaderMap) -> Option<String> {
     Some(target.to_string())
 }
 
-/// The beginning of a page's text: no tags, no line breaks, no control characters.
-fn excerpt(page: &str) -> String {
+/// A page's text, without its tags.
+pub(crate) fn plain_text(page: &str) -> String {
     let mut text = String::new();
     let mut in_tag = false;
     for letter in page.chars() {
@@ -256,16 +263,36 @@ fn excerpt(page: &str) -> String {
                 in_tag = false;
                 text.push(' ');
             }
-            letter if !in_tag => text.push(if letter.is_control() { ' ' } else { letter }),
+            letter if !in_tag => text.push(letter),
             _ => {}
         }
     }
+    text
+}
+
+/// The beginning of a text, `longest` characters at most, in one line that reads as it is written.
+pub(crate) fn one_line(text: &str, longest: usize) -> String {
+    let text: String = text.chars().map(|letter| if is_unfit(letter) { ' ' } else { letter }).collect();
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut short: String = words.chars().take(EXCERPT).collect();
+    let mut short: String = words.chars().take(longest).collect();
     if short.len() < words.len() {
         short.push('…');
     }
     short
+}
+
+/// What a terminal would obey, what cannot be seen, and what would make a line read otherwise than it is written
+/// (Unicode's bidirectional marks).
+fn is_unfit(letter: char) -> bool {
+    let is_mark = matches!(
+        letter,
+        '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+    );
+    letter.is_control() || is_mark
 }
 
 /// An answer's body on its way to the client.

@@ -407,3 +407,20 @@ fn an_early_refusal_is_read_although_the_request_is_not_all_sent() {
         assert_eq!(server.log().opened(), 1);
     });
 }
+
+#[test]
+fn the_beginning_of_a_page_is_shown_however_long_it_is() {
+    run(async {
+        let check = async |page: &str, length: usize, shown: &str| {
+            let head = format!("HTTP/1.1 500 X\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n");
+            let server = FaultServer::start([vec![Step::ReadRequest, Step::send(&head), Step::send(page)]]);
+            let owl = Owl::start(&one_provider(&server.origin(), "")).await;
+            check_error(&owl.post("/v1/x", &[], "{}").await, 500, "upstream_error", &[shown]);
+        };
+        let long = format!("<p>out of memory{}", " x".repeat(40 << 10));
+        check(&long, long.len(), "text/html: out of memory x x").await;
+        check("<p>out of memory", 999, "text/html: out of memory").await;
+        let disguised = "<p>o\u{202e}u\u{200b}t\u{2066} \u{feff}of\u{61c} \u{1b}memory";
+        check(disguised, disguised.len(), "text/html: o u t of memory").await;
+    });
+}

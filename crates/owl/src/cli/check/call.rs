@@ -18,6 +18,7 @@ use owl_egress::{
 use owl_wire::UpstreamError;
 
 use super::report::Finding;
+use crate::provider::forward::{self, one_line, plain_text};
 
 /// The most of an answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
@@ -106,14 +107,7 @@ impl Caller<'_> {
 
     /// A text of the server's that is fit to be shown: short, in one line, without Owl's credential.
     pub(super) fn quote(&self, text: &str) -> String {
-        let text = self.redactor.redact(text);
-        let text: String = text.chars().map(|letter| if is_unfit(letter) { ' ' } else { letter }).collect();
-        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let mut short: String = words.chars().take(EXCERPT).collect();
-        if short.len() < words.len() {
-            short.push('…');
-        }
-        short
+        one_line(&self.redactor.redact(text), EXCERPT)
     }
 
     /// A call without an answer, as a failed step.
@@ -204,31 +198,7 @@ impl Answer {
 
 /// The media type without its parameters, when it is fit to be shown.
 pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or(value).trim()).filter(|media| media.len() <= 60)
-}
-
-/// A page's text, without its tags.
-fn plain_text(page: &str) -> String {
-    let mut text = String::new();
-    let mut in_tag = false;
-    for letter in page.chars() {
-        match letter {
-            '<' => in_tag = true,
-            '>' => {
-                in_tag = false;
-                text.push(' ');
-            }
-            letter if !in_tag => text.push(letter),
-            _ => {}
-        }
-    }
-    text
-}
-
-/// What a terminal would obey, or what would make a line read otherwise than it is written (Unicode's bidirectional marks).
-fn is_unfit(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    forward::media_type(headers).filter(|media| media.len() <= 60)
 }
 
 /// Takes Owl's own credential out of what a server says.
