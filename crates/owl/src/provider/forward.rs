@@ -121,22 +121,19 @@ impl Provider {
 fn splicer_for(response: &Response<AnswerBody>, renamed: &Renamed) -> Option<ModelSplicer> {
     let headers = response.headers();
     let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
-    let kind = match media_type(headers)? {
-        "text/event-stream" => BodyKind::EventStream,
-        media if is_json(media) => BodyKind::Json,
-        _ => return None,
-    };
+    let kind = body_kind(headers)?;
     (!encoded).then(|| ModelSplicer::new(kind, &renamed.upstream, &renamed.client))
+}
+
+/// What the body is, as its `Content-Type` says.
+pub(crate) fn body_kind(headers: &HeaderMap) -> Option<BodyKind> {
+    BodyKind::of_content_type(headers.get(header::CONTENT_TYPE)?.to_str().ok()?)
 }
 
 /// The media type without its parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or(value).trim())
-}
-
-fn is_json(media: &str) -> bool {
-    media.eq_ignore_ascii_case("application/json") || media.to_ascii_lowercase().ends_with("+json")
 }
 
 fn strip_for_upstream(headers: &mut HeaderMap) {
@@ -192,7 +189,7 @@ pub(super) async fn judge_answer(response: Response<UpstreamBody>) -> Result<Res
         let advice = "look at the provider's auth and apiKey";
         return Err(UpstreamFailure::Credential { status: status.as_u16(), advice });
     }
-    if media_type(response.headers()).is_some_and(is_json) {
+    if body_kind(response.headers()) == Some(BodyKind::Json) {
         return Ok(response.map(AnswerBody::Left));
     }
     judge_error_page(response).await

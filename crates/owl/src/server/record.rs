@@ -12,12 +12,13 @@ use http::{Method, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use owl_egress::EgressError;
+use owl_wire::BodyKind;
 use tokio::time::Sleep;
 
 use super::error::{ApiError, Code, code_of_egress};
 use crate::context::{Principal, RequestContext};
 use crate::gateway::Destination;
-use crate::provider::forward::ForwardBody;
+use crate::provider::forward::{ForwardBody, body_kind};
 
 /// How long the last bytes of a failing answer have to be written before its connection is broken off.
 const TIME_TO_WRITE: Duration = Duration::from_millis(50);
@@ -207,10 +208,7 @@ enum Failing {
 impl RecordedBody {
     pub(crate) fn new(response: Response<Answer>, mut record: Box<Record>) -> Response<Self> {
         let (head, answer) = response.into_parts();
-        let is_events = head
-            .headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
+        let is_events = body_kind(&head.headers) == Some(BodyKind::EventStream);
         let encoded = head.headers.contains_key(header::CONTENT_ENCODING);
         let events = (is_events && !encoded).then(EventBoundary::default);
         if answer.is_end_stream() || record.method == Method::HEAD {

@@ -395,3 +395,23 @@ fn an_answer_with_trailers_is_complete() {
         }
     });
 }
+
+#[test]
+fn media_types_are_known_however_they_are_written() {
+    run(async {
+        for content_type in ["Text/Event-Stream", "TEXT/EVENT-STREAM ; charset=utf-8", "Application/JSON"] {
+            let body = if content_type.starts_with('A') {
+                r#"{"model":"tiny-chat"}"#
+            } else {
+                "data: {\"model\":\"tiny-chat\"}\n\n"
+            };
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}");
+            let server = FaultServer::start([vec![Step::ReadRequest, Step::send(&answer)]]);
+            let owl = Owl::start(&one_provider(&server.origin(), "")).await;
+            let answer = owl.post("/v1/x", &[], r#"{"model":"owl/tiny-chat"}"#).await;
+            assert_eq!(answer.text(), body.replace("tiny-chat", "owl/tiny-chat"), "{content_type}");
+        }
+    });
+}
