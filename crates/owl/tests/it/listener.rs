@@ -256,3 +256,39 @@ fn health_and_readiness_ask_for_no_key() {
         check("/healthz", 200, r#"{"status":"ok"}"#).await;
     });
 }
+
+/// The kernel's timer for the server's end of a connection to `address`, as `/proc/net/tcp` has it: `02:00001770` is the
+/// keep-alive timer, due in 60 s.
+#[cfg(target_os = "linux")]
+fn timers(address: SocketAddr) -> Vec<(String, u64)> {
+    let local = format!("0100007F:{:04X}", address.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let ours = rows.filter(|row| row[1] == local && row[3] == "01");
+    ours.map(|row| {
+        let (kind, due) = row[5].split_once(':').unwrap();
+        (kind.to_owned(), u64::from_str_radix(due, 16).unwrap())
+    })
+    .collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_client_that_vanished_without_a_word_is_looked_for() {
+    run(async {
+        let server = InferenceServer::start(InferenceOptions::default());
+        let owl = Owl::start(&one_provider(&server.base_url(), "")).await;
+        let mut client = owl.client().await;
+        // Another timer runs until the client has acknowledged the answer.
+        let due = loop {
+            assert_eq!(client.get("/healthz", &[]).await.unwrap().status, 200);
+            if let [(kind, due)] = timers(owl.address()).as_slice()
+                && kind == "02"
+            {
+                break *due;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert!(due <= 60 * 100, "{due} hundredths of a second");
+    });
+}
