@@ -1,6 +1,7 @@
 //! Who asks: the client keys of `gateway.keys`.
 //!
-//! A key comes as `Authorization: Bearer …` (RFC 6750) or as `x-api-key`. Keys are compared by their SHA-256 digests in
+//! A key comes as `Authorization: Bearer …` (RFC 6750) or as `x-api-key`; where both are shown, one that is right is
+//! enough, for OpenAI's clients always send a Bearer key, if only a placeholder. Keys are compared by their SHA-256 digests in
 //! constant time, all of them every time, so that neither a key's bytes nor its place in the list shows in the timing.
 //!
 //! Without keys Owl listens on loopback alone, and any web page that the user opens could still ask: browsers send
@@ -103,15 +104,17 @@ impl ClientKeys {
         if self.0.is_empty() {
             return Ok(Principal::Local);
         }
-        let shown = shown_key(headers).ok_or(Stranger::NoKey)?;
-        let shown = digest(shown);
+        let mut refusal = Stranger::NoKey;
         let mut found = None;
-        for (name, known) in &self.0 {
-            if bool::from(known.ct_eq(&shown)) {
-                found = Some(name);
+        for shown in shown_keys(headers).map(digest) {
+            refusal = Stranger::WrongKey;
+            for (name, known) in &self.0 {
+                if bool::from(known.ct_eq(&shown)) {
+                    found = Some(name);
+                }
             }
         }
-        found.map(|name| Principal::Key(Arc::clone(name))).ok_or(Stranger::WrongKey)
+        found.map(|name| Principal::Key(Arc::clone(name))).ok_or(refusal)
     }
 }
 
@@ -119,13 +122,14 @@ fn digest(key: &[u8]) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
-fn shown_key(headers: &HeaderMap) -> Option<&[u8]> {
+fn shown_keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let value = value.as_bytes();
         let (scheme, rest) = value.split_at_checked("bearer ".len())?;
         scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())
     });
-    bearer.or_else(|| headers.get("x-api-key").map(|value| value.as_bytes().trim_ascii())).filter(|key| !key.is_empty())
+    let x_api_key = headers.get("x-api-key").map(|value| value.as_bytes().trim_ascii());
+    [bearer, x_api_key].into_iter().flatten().filter(|key| !key.is_empty())
 }
 
 #[cfg(test)]
