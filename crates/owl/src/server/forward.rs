@@ -28,6 +28,10 @@ pub(super) async fn forward(
     if head.headers.get(header::UPGRADE).is_some_and(|wanted| wanted.as_bytes().eq_ignore_ascii_case(b"websocket")) {
         return Err(ApiError::new(UPGRADE_UNSUPPORTED, "Owl forwards HTTP; it does not open WebSockets"));
     }
+    // The server behind Owl may read the other one, and so another body than Owl did.
+    if head.headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
+        return Err(ApiError::new(INVALID_BODY, "the header Content-Type is there twice; send one"));
+    }
     let provider = provider_header(&head.headers)?;
     let body = read_body(body, &head.headers, &door.limits).await?;
     record.note_body(body.len());
