@@ -128,6 +128,9 @@ mod tests {
         check(ConfigCommand::Show, right, ExitCode::SUCCESS, "auth: \"none\", // OWL_AUTH", unused);
         check(ConfigCommand::Check, "{ modles: {} }", bad, "", "owl.json5:1:3: modles: this key is not known here");
         check(ConfigCommand::Show, "{", bad, "", "owl.json5:1:2: expected a key");
+        let text_as_ca = "{ models: { providers: { owl: { baseUrl: \"https://llm.corp.example\",\n  tls: { ca: \"owl.json5\" } } } } }";
+        let place = "owl.json5:2:14: models.providers.owl.tls.ca: ";
+        check(ConfigCommand::Check, text_as_ca, bad, "", place);
         check(|_| ConfigCommand::Schema, right, ExitCode::SUCCESS, "\"$schema\"", "");
     }
 }

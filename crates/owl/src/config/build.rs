@@ -147,7 +147,13 @@ impl<'a, 'r> Builder<'a, 'r> {
     fn server_tls(&mut self, raw: &RawServerTls, path: &KeyPath) -> Option<ServerTls> {
         let cert = self.readable_file(&raw.cert, &path.key("cert"));
         let key = self.readable_file(&raw.key, &path.key("key"));
-        Some(ServerTls { cert: cert?, key: key? })
+        let tls = ServerTls { cert: cert?, key: key? };
+        if self.may_read([&tls.cert, &tls.key].into_iter())
+            && let Err(error) = tls.load()
+        {
+            self.report(&path.key(error.key), error.reason, "");
+        }
+        Some(tls)
     }
 
     fn cors(&mut self, raw: &RawCors, path: &KeyPath) -> Option<Cors> {

@@ -4,8 +4,8 @@
 //! Nothing here connects to anything, and a message never quotes the file, which may hold secrets.
 //!
 //! Reading order: `raw.rs` (every key), `env.rs` (flags and variables), `json5.rs` (text to a tree with places), `shape.rs` (the
-//! tree against the schema), `build.rs` and `provider.rs` (what it means), `secret.rs`, `unit.rs`, `problem.rs`; then what people
-//! read: `show.rs`, `schema.rs`, `reference.rs`.
+//! tree against the schema), `build.rs` and `provider.rs` (what it means), `secret.rs`, `server_tls.rs`, `unit.rs`,
+//! `problem.rs`; then what people read: `show.rs`, `schema.rs`, `reference.rs`.
 
 mod raw;
 
@@ -17,6 +17,7 @@ mod shape;
 mod build;
 mod provider;
 mod secret;
+mod server_tls;
 mod unit;
 
 mod problem;
@@ -87,7 +88,7 @@ pub struct ClientKey {
     pub key: Secret,
 }
 
-/// The listener's certificate; both files were readable at load.
+/// The listener's certificate; both files were read at load, and fit together.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     /// The PEM file with the certificate and its chain.

@@ -349,12 +349,36 @@ impl Builder<'_, '_> {
         let ca = file("ca", &raw.ca);
         let client_cert = file("clientCert", &raw.client_cert);
         let client_key = file("clientKey", &raw.client_key);
-        Some(TlsOptions {
+        let options = TlsOptions {
             ca: ca?,
             client_cert: client_cert?,
             client_key: client_key?,
             server_name: raw.server_name.clone(),
-        })
+        };
+        if keys.iter().any(|(_, value)| value.is_some()) {
+            self.check_tls(&options, path);
+        }
+        Some(options)
+    }
+
+    /// Loads the files as `owl serve` does, so that what it would refuse is told here, with its place.
+    fn check_tls(&mut self, options: &TlsOptions, path: &KeyPath) {
+        let files = [&options.ca, &options.client_cert, &options.client_key];
+        if self.is_broken(path) || !self.may_read(files.into_iter().flatten()) {
+            return;
+        }
+        let mut loaded = options.load();
+        if let Err(error) = &loaded
+            && error.key == "ca"
+        {
+            self.report(&path.key("ca"), error.reason(), "");
+            // The certificate does not depend on the authorities: what is wrong with it is told as well.
+            loaded = TlsOptions { ca: None, ..options.clone() }.load();
+        }
+        match loaded {
+            Ok(profile) => profile.warnings().iter().for_each(|warning| self.warn(path, warning, "")),
+            Err(error) => self.report(&path.key(error.key), error.reason(), ""),
+        }
     }
 
     fn models(&mut self, raw: &List<RawModel>, path: &KeyPath) -> Option<(bool, Vec<DeclaredModel>)> {

@@ -86,6 +86,12 @@ impl Builder<'_, '_> {
             }
         }
     }
+
+    /// Whether these files may be read already now: not where no file is touched, and not a pipe, whose content would be
+    /// gone afterwards.
+    pub(crate) fn may_read<'f>(&self, mut files: impl Iterator<Item = &'f PathBuf>) -> bool {
+        !self.is_sealed() && files.all(|file| file.is_file())
+    }
 }
 
 /// Whether a file can be read. A pipe is not opened: that would take its content away.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use owl_testkit::certificates::Authority;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
@@ -595,8 +596,9 @@ fn files_are_found_and_read() {
     let at = |name: &str| folder.path().join(name);
     std::fs::create_dir_all(at("owl")).expect("a folder");
     std::fs::write(at("key"), "from-file\n").expect("a file");
+    std::fs::write(at("ca.pem"), Authority::new("corp").certificate()).expect("a file");
     let text = "{ gateway: { keys: [{ name: \"f\", key: { file: \"../key\" } }, { name: \"c\", key: { command: [\"echo\", \"from-command\"] } }] },\n\
-                models: { providers: { owl: { baseUrl: \"https://a.example.com\", apiKey: { file: \"../key\" }, tls: { ca: \"../key\" } } } } }";
+                models: { providers: { owl: { baseUrl: \"https://a.example.com\", apiKey: { file: \"../key\" }, tls: { ca: \"../ca.pem\" } } } } }";
     std::fs::write(at("owl/owl.json5"), text).expect("a file");
     let home = folder.path().to_str().expect("a path");
     let config = Config::load_with(&Overrides::default(), &Environment::these([("XDG_CONFIG_HOME", home)]));
@@ -604,9 +606,10 @@ fn files_are_found_and_read() {
     assert_eq!(config.source, Some(at("owl/owl.json5")));
     let keys: Vec<_> = config.gateway.keys.iter().map(|key| key.key.expose()).collect();
     assert_eq!(keys, ["from-file", "from-command"]);
-    assert_eq!(config.providers[0].upstream.tls.ca, Some(at("owl/../key")));
+    assert_eq!(config.providers[0].upstream.tls.ca, Some(at("owl/../ca.pem")));
 
-    std::fs::write(at("other.json5"), text.replace("../key", "nothing")).expect("a file");
+    std::fs::write(at("other.json5"), text.replace("../key", "nothing").replace("../ca.pem", "nothing"))
+        .expect("a file");
     let other = at("other.json5").to_str().expect("a path").to_owned();
     let told = |overrides: &Overrides, variables: &[(&str, &str)]| {
         let problems = Config::load_with(overrides, &Environment::these(variables.iter().copied())).expect_err("wrong");
@@ -618,6 +621,86 @@ fn files_are_found_and_read() {
     snapshot!(
         [told(&Overrides::default(), &variables), told(&named, &variables), told(&folder_itself, &[])].join("\n\n")
     );
+}
+
+/// A folder with files for TLS, right and wrong ones.
+fn tls_files() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new("corp");
+    let (server, client, old) =
+        (authority.server(&["localhost"]), authority.client("owl"), authority.expired_client("owl"));
+    for (name, content) in [
+        ("ca.pem", authority.certificate()),
+        ("owl.pem", &client.certificate),
+        ("owl.key", &client.key),
+        ("old.pem", &old.certificate),
+        ("old.key", &old.key),
+        ("server.pem", &server.certificate),
+        ("server.key", &server.key),
+        ("text.pem", "nothing of the kind\n"),
+        ("broken.pem", "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n"),
+        ("garbage.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+    ] {
+        std::fs::write(folder.path().join(name), content).expect("a file");
+    }
+    folder
+}
+
+/// Each text as the file `owl.json5` of this folder, with what is said about it.
+fn table_in(folder: &Path, texts: &[String]) -> String {
+    let file = folder.join("owl.json5");
+    let mut out = String::new();
+    for text in texts {
+        std::fs::write(&file, text).expect("a file");
+        let named = Overrides { config: Some(file.clone()), ..Overrides::default() };
+        let told = told(&Effective::load(&named, &Environment::these([])));
+        let told = told.replace(folder.to_str().expect("a path"), "<folder>").replace('\n', "\n   ");
+        let _ = writeln!(out, "{text}\n=> {}\n", without_dates(&told));
+    }
+    out
+}
+
+/// The text without the days on which certificates expired.
+fn without_dates(text: &str) -> String {
+    let cut =
+        |line: &str| line.split_once(" expired on ").map_or(line.to_owned(), |(what, _)| format!("{what} expired"));
+    text.split('\n').map(cut).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_serve_would_refuse_of_tls_is_refused_here() {
+    let folder = tls_files();
+    let mut texts: Vec<String> = [
+        "ca: \"ca.pem\", clientCert: \"owl.pem\", clientKey: \"owl.key\", serverName: \"llm\"",
+        "ca: \"text.pem\"",
+        "ca: \"broken.pem\"",
+        "ca: \"garbage.pem\"",
+        "clientCert: \"owl.key\", clientKey: \"owl.key\"",
+        "clientCert: \"owl.pem\"",
+        "clientCert: \"owl.pem\", clientKey: \"text.pem\"",
+        "clientCert: \"owl.pem\", clientKey: \"server.key\"",
+        "ca: \"text.pem\", clientCert: \"owl.pem\", clientKey: \"server.key\"",
+        "clientCert: \"old.pem\", clientKey: \"old.key\"",
+    ]
+    .map(|keys| provider(&format!("tls: {{ {keys} }}")))
+    .into();
+    texts.extend(
+        [
+            "cert: \"server.pem\", key: \"server.key\"",
+            "cert: \"text.pem\", key: \"server.key\"",
+            "cert: \"broken.pem\", key: \"server.key\"",
+            "cert: \"garbage.pem\", key: \"server.key\"",
+            "cert: \"server.pem\", key: \"server.pem\"",
+            "cert: \"server.pem\", key: \"owl.key\"",
+        ]
+        .map(|keys| with_provider(&format!("gateway: {{ tls: {{ {keys} }} }}"))),
+    );
+    texts.push(
+        "{ models: { providers: {\n  a: { baseUrl: \"https://a.example.com\", tls: { ca: \"text.pem\" } },\n  \
+         b: { baseUrl: \"https://b.example.com\", tls: { clientCert: \"owl.pem\", clientKey: \"server.key\" } },\n} } }"
+            .to_owned(),
+    );
+    snapshot!(table_in(folder.path(), &texts));
 }
 
 #[test]
