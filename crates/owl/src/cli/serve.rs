@@ -1,6 +1,5 @@
 //! `owl serve`: the gateway.
 
-use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -39,14 +38,7 @@ impl ServeCommand {
 }
 
 async fn serve(config: Config) -> ExitCode {
-    let Config { gateway: door, mut providers, .. } = config;
-    if door.listen.ip().is_unspecified() {
-        // A provider that is this very Owl would be an endless loop; a wildcard listens on all of these.
-        let own: Vec<SocketAddr> = own_addresses().map(|ip| SocketAddr::new(ip, door.listen.port())).collect();
-        for provider in &mut providers {
-            provider.upstream.rules.own_sockets.extend(&own);
-        }
-    }
+    let Config { gateway: door, providers, .. } = config;
     let gateway = match Gateway::new(providers) {
         Ok(gateway) => Arc::new(gateway),
         Err(error) => return failed(&error.to_string()),
@@ -73,11 +65,6 @@ async fn serve(config: Config) -> ExitCode {
         }
         Err(reason) => failed(reason),
     }
-}
-
-/// The addresses of this machine's interfaces; none where the system does not tell.
-fn own_addresses() -> impl Iterator<Item = IpAddr> {
-    if_addrs::get_if_addrs().unwrap_or_default().into_iter().map(|interface| interface.ip())
 }
 
 /// Serves until the process is asked to stop, and lets the open requests finish; asked a second time, it ends at once.

@@ -34,7 +34,7 @@ pub(crate) struct Built {
 }
 
 impl<'a, 'r> Builder<'a, 'r> {
-    /// `sealed` means that no file is touched and no command is run.
+    /// `sealed` means that no file is touched, no command is run, and the system is asked nothing.
     pub(crate) fn new(tree: &'a Node, reporter: &'a mut Reporter<'r>, folder: &'a Path, sealed: bool) -> Self {
         Self { tree, reporter, folder, sealed, notes: BTreeMap::new() }
     }
@@ -51,7 +51,8 @@ impl<'a, 'r> Builder<'a, 'r> {
                         `models: { providers: { owl: { baseUrl: \"https://llm.corp.example/v1\" } } }` in owl.json5";
             self.reporter.report_whole(Problem::without_place("no inference server is configured", help));
         }
-        let own_sockets: Vec<SocketAddr> = gateway.as_ref().map(|gateway| gateway.listen).into_iter().collect();
+        let listen = gateway.as_ref().map(|gateway| gateway.listen);
+        let own_sockets: Vec<SocketAddr> = listen.map(|listen| self.own_sockets(listen)).unwrap_or_default();
         let mut providers = Vec::new();
         for (id, raw) in &mut raw.models.providers {
             providers.push(self.provider(id, raw, &providers_path.key(id), &own_sockets));
@@ -104,6 +105,17 @@ impl<'a, 'r> Builder<'a, 'r> {
             self.report(path, "this is not an address to listen on", help);
         }
         address
+    }
+
+    /// Where this very Owl answers: a provider there would be an endless loop. A wildcard listens on the addresses of all
+    /// interfaces, as far as the system tells them.
+    fn own_sockets(&self, listen: SocketAddr) -> Vec<SocketAddr> {
+        let mut own = vec![listen];
+        if listen.ip().is_unspecified() && !self.sealed {
+            let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+            own.extend(interfaces.iter().map(|interface| SocketAddr::new(interface.ip(), listen.port())));
+        }
+        own
     }
 
     /// The keys of clients. The key of the flag or the variable is left out where the file lists it already.

@@ -704,6 +704,32 @@ fn what_serve_would_refuse_of_tls_is_refused_here() {
 }
 
 #[test]
+fn a_wildcard_s_own_sockets_are_those_of_all_interfaces() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("owl.json5");
+    let check = |listen: &str, interfaces: bool| {
+        let text = format!(
+            "{{ gateway: {{ listen: {listen:?}, keys: [{{ name: \"ci\", key: \"k-1\" }}] }},\n\
+             models: {{ providers: {{ owl: {{ baseUrl: \"https://llm.corp.example\", auth: {{ type: \"oauth2\",\n\
+             tokenUrl: \"https://login.corp.example\", clientId: \"owl\", clientSecret: \"s\" }} }} }} }} }}"
+        );
+        std::fs::write(&file, text).expect("a file");
+        let overrides = Overrides { config: Some(file.clone()), ..Overrides::default() };
+        let config = Config::load_with(&overrides, &Environment::these([])).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let mut expect: Vec<SocketAddr> = vec![listen.parse().expect("an address")];
+        let interfaces = interfaces.then(if_addrs::get_if_addrs).into_iter().flatten().flatten();
+        expect.extend(interfaces.map(|interface| SocketAddr::new(interface.ip(), 7000)));
+        let options = &config.providers[0].upstream;
+        let Authentication::OAuth2(oauth2) = &options.authentication else { panic!("{options:?}") };
+        assert_eq!(options.rules.own_sockets, expect);
+        assert_eq!(oauth2.rules.own_sockets, expect);
+    };
+    check("127.0.0.1:7000", false);
+    check("0.0.0.0:7000", true);
+    check("[::]:7000", true);
+}
+
+#[test]
 fn where_files_are_looked_for() {
     let check = |variables: &[(&str, &str)], expect: &[&str]| {
         let files = Environment::these(variables.iter().copied()).search_path();
