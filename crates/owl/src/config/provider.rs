@@ -22,9 +22,10 @@ use super::raw::{
 use super::{DeclaredModel, ModelsConfig, ProviderConfig};
 
 /// Headers that belong to one connection or one message, and are Owl's own to write (RFC 9110, section 7.6.1).
-const OWN_HEADERS: [&str; 11] = [
+const OWN_HEADERS: [&str; 12] = [
     "connection",
     "content-length",
+    "expect",
     "host",
     "keep-alive",
     "proxy-authenticate",
@@ -276,6 +277,12 @@ impl Builder<'_, '_> {
         };
         if OWN_HEADERS.contains(&name.as_str()) {
             self.report(path, format!("`{name}` is written by Owl itself"), "remove it");
+            return None;
+        }
+        if name == http::header::ACCEPT_ENCODING {
+            let message =
+                format!("`{name}` is Owl's to write: of a compressed answer it could not read the model's name");
+            self.report(path, message, "remove it");
             return None;
         }
         Some(name)

@@ -149,6 +149,8 @@ fn problems_of_a_provider() {
     snapshot!(providers(&[
         "baseURL: \"https://llm.corp.example\"",
         "headers: { \"X Y\": \"a\", Host: \"a\", \"Content-Length\": \"5\", Connection: \"close\", \"X-A\": \"1\", \"x-a\": \"2\", ok: \"a\\nb\" }",
+        "headers: { Expect: \"100-continue\", \"Accept-Encoding\": \"gzip\" }",
+        "auth: { type: \"header\", name: \"accept-encoding\", value: \"x\" }",
         "apiKey: \"${KEY}\", headers: { Authorization: \"Key x\" }",
         "headers: { Authorization: \"Key x\" }",
         "auth: { type: \"header\", name: \"X-Key\", value: \"x\" }, headers: { \"x-key\": \"y\" }",
