@@ -249,8 +249,17 @@ impl Gateway {
         match table.get(&format!("{}/{bare}", provider.id())) {
             Some(route) => Ok(Arc::clone(&route.upstream_name)),
             None if provider.models_config().all => Ok(bare.into()),
-            None => Err(Failure::UnknownModel { model: name.to_owned(), similar: table.similar(name) }),
+            None => {
+                Err(Failure::UnknownModel { model: name.to_owned(), similar: table.similar(name), unread: Vec::new() })
+            }
         }
+    }
+
+    /// No list has `name`; where a list is missing, that is no answer for good.
+    pub fn unknown_model(&self, name: &str, table: &ModelTable) -> Failure {
+        let may_have_it = |provider: &&Arc<Provider>| provider.models_config().all && !provider.known().was_listed();
+        let unread = self.providers.iter().filter(may_have_it).map(|provider| provider.id().to_owned()).collect();
+        Failure::UnknownModel { model: name.to_owned(), similar: table.similar(name), unread }
     }
 
     async fn find(&self, name: &str) -> Result<Route, Failure> {
@@ -263,7 +272,7 @@ impl Gateway {
         let table = self.complete_table().await;
         match table.get(name) {
             Some(route) => Ok(route.clone()),
-            None => Err(Failure::UnknownModel { model: name.to_owned(), similar: table.similar(name) }),
+            None => Err(self.unknown_model(name, &table)),
         }
     }
 

@@ -24,6 +24,8 @@ pub enum Failure {
         model: String,
         /// Names that are close to it.
         similar: Vec<String>,
+        /// The providers that may have it, because their lists could not be read yet.
+        unread: Vec<String>,
     },
     /// No provider has this name.
     UnknownProvider {
@@ -116,7 +118,12 @@ impl fmt::Display for Failure {
         match self {
             Self::Body { reason, .. } => write!(f, "the request body is not usable: {reason}"),
             Self::Path => f.write_str("the path holds a `.` or `..` segment, which would leave the API"),
-            Self::UnknownModel { model, similar } => {
+            Self::UnknownModel { model, unread, .. } if !unread.is_empty() => write!(
+                f,
+                "no provider that answers has a model named {model:?}, and the list of {} could not be read yet",
+                unread.join(", ")
+            ),
+            Self::UnknownModel { model, similar, .. } => {
                 write!(f, "no provider has a model named {model:?}")?;
                 match similar.as_slice() {
                     [] => f.write_str("; GET /v1/models lists them"),

@@ -28,6 +28,7 @@ const LIST_LIMIT: usize = 16 * 1024 * 1024;
 pub struct KnownModels {
     models: Vec<KnownModel>,
     reachability: Reachability,
+    was_listed: bool,
 }
 
 /// One model of a provider.
@@ -64,7 +65,11 @@ impl KnownModel {
 impl KnownModels {
     /// What is known before the provider was asked: what the configuration declares.
     pub(super) fn unread(config: &ModelsConfig) -> Self {
-        Self { models: with_declared(&config.declared, Vec::new()), reachability: Reachability::Unknown }
+        Self {
+            models: with_declared(&config.declared, Vec::new()),
+            reachability: Reachability::Unknown,
+            was_listed: false,
+        }
     }
 
     /// The models, the declared ones first.
@@ -80,6 +85,11 @@ impl KnownModels {
     /// Whether the provider was asked at least once.
     pub fn was_read(&self) -> bool {
         !matches!(self.reachability, Reachability::Unknown)
+    }
+
+    /// Whether the provider's list was read at least once; it may have gone since.
+    pub fn was_listed(&self) -> bool {
+        self.was_listed
     }
 
     fn has_same_models(&self, other: &Self) -> bool {
@@ -184,7 +194,8 @@ impl Provider {
                 (before.models.clone(), Reachability::Fails(error.to_string().into()))
             }
         };
-        let after = KnownModels { models, reachability };
+        let was_listed = before.was_listed || matches!(reachability, Reachability::Answers(_));
+        let after = KnownModels { models, reachability, was_listed };
         let changed = !after.has_same_models(&before);
         self.known.store(Arc::new(after));
         changed

@@ -49,6 +49,8 @@ codes! {
         "Nothing more of the request body came within `gateway.limits.bodyTimeout`.";
     MODEL_NOT_FOUND = "model_not_found", Some(StatusCode::NOT_FOUND), "invalid_request_error",
         "No provider has the model. The message offers similar names.";
+    MODEL_LIST_UNAVAILABLE = "model_list_unavailable", Some(StatusCode::SERVICE_UNAVAILABLE), "upstream_error",
+        "No list of models that could be read has the model, and a provider's list could not be read yet.";
     PROVIDER_NOT_FOUND = "provider_not_found", Some(StatusCode::NOT_FOUND), "invalid_request_error",
         "The header `x-owl-provider` names a provider that is not configured.";
     PROVIDER_REQUIRED = "provider_required", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
@@ -77,8 +79,6 @@ codes! {
         "The provider answers with a redirect; Owl does not follow it.";
     UPSTREAM_ERROR = "upstream_error", None, "upstream_error",
         "The provider answers with an error that is not JSON, such as a proxy's page. The status is its own.";
-    INTERNAL_ERROR = "internal_error", Some(StatusCode::INTERNAL_SERVER_ERROR), "internal_error",
-        "Owl itself failed. Please report it with the request id.";
 }
 
 /// An error on its way to a client.
@@ -134,6 +134,7 @@ fn code_of(failure: &Failure) -> &'static Code {
     match failure {
         Failure::Body { .. } => INVALID_BODY,
         Failure::Path => INVALID_PATH,
+        Failure::UnknownModel { unread, .. } if !unread.is_empty() => MODEL_LIST_UNAVAILABLE,
         Failure::UnknownModel { .. } => MODEL_NOT_FOUND,
         Failure::UnknownProvider { .. } => PROVIDER_NOT_FOUND,
         Failure::NoProviderNamed { .. } => PROVIDER_REQUIRED,
@@ -156,7 +157,6 @@ pub(crate) fn code_of_egress(error: &EgressError) -> &'static Code {
         EgressError::Secret(_) | EgressError::Credential(_) | EgressError::Token(_) => UPSTREAM_CREDENTIAL_UNAVAILABLE,
         EgressError::Request(_) => INVALID_PATH,
         EgressError::Exchange { .. } => UPSTREAM_DISCONNECTED,
-        _ => INTERNAL_ERROR,
     }
 }
 

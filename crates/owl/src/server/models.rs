@@ -3,10 +3,9 @@
 use http::{Response, Uri};
 
 use super::Door;
-use super::error::{ApiError, MODEL_NOT_FOUND};
+use super::error::ApiError;
 use super::record::Answer;
 use super::routes::json;
-use crate::provider::Failure;
 
 pub(super) async fn list(door: &Door) -> Response<Answer> {
     let table = door.gateway.complete_table().await;
@@ -20,11 +19,6 @@ pub(super) async fn one(door: &Door, uri: &Uri) -> Result<Response<Answer>, ApiE
     let table = door.gateway.complete_table().await;
     match table.listed().iter().find(|model| model.name == name) {
         Some(model) => Ok(json(model.object.clone())),
-        None => {
-            let failure = Failure::UnknownModel { model: name.to_string(), similar: table.similar(&name) };
-            let mut error = ApiError::new(MODEL_NOT_FOUND, failure.to_string());
-            error.field = Some("model");
-            Err(error)
-        }
+        None => Err(ApiError::from(&door.gateway.unknown_model(&name, &table))),
     }
 }

@@ -68,7 +68,7 @@ fn the_curl_line_works() {
         );
         let body = between(line, "-d '", "'");
         let mut client = demo.client().await;
-        let answer = client.post("/v1/chat/completions", &["Content-Type: application/json"], body).await.unwrap();
+        let answer = client.post("/v1/chat/completions", &[], body).await.unwrap();
         let text = answer.text();
         assert_eq!(answer.status, 200, "{text}");
         check_parts(&text, &[r#""delta":{"content":"Hoo-hoo, "}"#, r#""finish_reason":"stop""#, "data: [DONE]\n\n"]);

@@ -44,7 +44,9 @@ impl fmt::Display for ChatError {
                 // This is the operator's own terminal: the whole refusal, not only what clients may know.
                 write!(f, "provider {provider}: {denied}")
             }
-            Self::Failure(Failure::UnknownModel { model, similar }) if similar.is_empty() => {
+            Self::Failure(Failure::UnknownModel { model, similar, unread })
+                if similar.is_empty() && unread.is_empty() =>
+            {
                 write!(f, "no provider has a model named {model:?}; `owl models` lists them")
             }
             Self::Failure(failure) => failure.fmt(f),

@@ -165,7 +165,6 @@ pub(super) fn trouble_on_the_way(options: &UpstreamOptions, error: EgressError) 
         | EgressError::TlsOptions(_)
         | EgressError::Request(_)
         | EgressError::Exchange { .. } => finding,
-        _ => finding,
     }
 }
 
