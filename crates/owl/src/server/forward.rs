@@ -29,8 +29,10 @@ pub(super) async fn forward(
         return Err(ApiError::new(UPGRADE_UNSUPPORTED, "Owl forwards HTTP; it does not open WebSockets"));
     }
     // The server behind Owl may read the other one, and so another body than Owl did.
-    if head.headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
-        return Err(ApiError::new(INVALID_BODY, "the header Content-Type is there twice; send one"));
+    let mut content_types = head.headers.get_all(header::CONTENT_TYPE).iter();
+    let first = content_types.next();
+    if content_types.any(|other| Some(other) != first) {
+        return Err(ApiError::new(INVALID_BODY, "two different headers Content-Type are there; send one"));
     }
     let provider = provider_header(&head.headers)?;
     let body = read_body(body, &head.headers, &door.limits).await?;
