@@ -46,7 +46,7 @@ codes! {
     BODY_INCOMPLETE = "body_incomplete", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
         "The request body broke off before its end.";
     BODY_TIMEOUT = "body_timeout", Some(StatusCode::REQUEST_TIMEOUT), "invalid_request_error",
-        "Nothing more of the request body came within `gateway.limits.bodyTimeout`.";
+        "Nothing more of the request body came within `gateway.limits.bodyTimeout`, or less than 64 KiB in each.";
     MODEL_NOT_FOUND = "model_not_found", Some(StatusCode::NOT_FOUND), "invalid_request_error",
         "No provider has the model. The message offers similar names.";
     MODEL_LIST_UNAVAILABLE = "model_list_unavailable", Some(StatusCode::SERVICE_UNAVAILABLE), "upstream_error",

@@ -1,6 +1,6 @@
 //! Everything else below `/v1/`: read the body, ask the gateway where it goes, pass the answer on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -16,6 +16,9 @@ use crate::config::Limits;
 use crate::context::RequestContext;
 use crate::gateway::GatewayRequest;
 use crate::provider::forward::PROVIDER_HEADER;
+
+/// How much of a body must come in each `gateway.limits.bodyTimeout`, in bytes.
+const PACE: usize = 64 * 1024;
 
 pub(super) async fn forward(
     door: &Door,
@@ -61,11 +64,14 @@ async fn read_body(mut body: Body, headers: &HeaderMap, limits: &Limits) -> Resu
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
+    let begun = Instant::now();
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(frame) = next_frame(&mut body, limits.body_timeout).await? {
+    let mut received = 0;
+    while let Some(frame) = next_frame(&mut body, limits.body_timeout, begun.elapsed(), received).await? {
         let Ok(data) = frame.into_data() else { continue };
-        if (first.len() + rest.len() + data.len()) as u64 > limit {
+        received += data.len();
+        if received as u64 > limit {
             return Err(too_large(limit));
         }
         // Most bodies come in one piece, which is passed on as it is.
@@ -82,21 +88,36 @@ async fn read_body(mut body: Body, headers: &HeaderMap, limits: &Limits) -> Resu
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-async fn next_frame(body: &mut Body, patience: Duration) -> Result<Option<http_body::Frame<Bytes>>, ApiError> {
+/// The next piece. A client may pause for `patience`; and all in all, once more for each [`PACE`] that has come.
+async fn next_frame(
+    body: &mut Body,
+    patience: Duration,
+    elapsed: Duration,
+    received: usize,
+) -> Result<Option<http_body::Frame<Bytes>>, ApiError> {
     if body.is_end_stream() {
         return Ok(None);
     }
-    match tokio::time::timeout(patience, body.frame()).await {
+    let in_all = patience.saturating_mul(u32::try_from(1 + received / PACE).unwrap_or(u32::MAX));
+    let left = in_all.saturating_sub(elapsed);
+    match tokio::time::timeout(left.min(patience), body.frame()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(frame))) => Ok(Some(frame)),
         Ok(Some(Err(_))) => Err(ApiError::new(BODY_INCOMPLETE, "the request body broke off before its end")),
-        Err(_) => {
-            let message = format!(
+        Err(_) if left < patience && received > 0 => Err(ApiError::new(
+            BODY_TIMEOUT,
+            format!(
+                "the request body came too slowly: {received} bytes in {} s (gateway.limits.bodyTimeout)",
+                in_all.as_secs_f64()
+            ),
+        )),
+        Err(_) => Err(ApiError::new(
+            BODY_TIMEOUT,
+            format!(
                 "nothing more of the request body came within {} s (gateway.limits.bodyTimeout)",
                 patience.as_secs_f64()
-            );
-            Err(ApiError::new(BODY_TIMEOUT, message))
-        }
+            ),
+        )),
     }
 }
 

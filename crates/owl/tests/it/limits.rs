@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use owl_testkit::inference::{InferenceOptions, InferenceServer};
 
-use crate::support::{Owl, check_error, run, with_gateway};
+use crate::support::{Owl, Records, check_error, run, with_gateway};
 
 async fn start(limits: &str) -> (InferenceServer, Owl) {
     let server = InferenceServer::start(InferenceOptions::default());
@@ -65,6 +65,31 @@ fn a_body_that_pauses_too_long() {
                     .map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |rest| rest.is_empty())
             );
         }
+        assert_eq!(server.log().opened(), 0);
+    });
+}
+
+#[test]
+fn a_body_that_trickles() {
+    run(async {
+        let (server, owl) = start(r#"bodyTimeout: "300ms""#).await;
+        let mut client = owl.client().await;
+        let head =
+            "POST /v1/x HTTP/1.1\r\nHost: owl\r\nX-Request-Id: limits-trickle\r\nContent-Length: 1000000\r\n\r\n";
+        client.send(head).await.unwrap();
+        // A byte, and the time that another request takes, again and again: never a pause that is too long.
+        let trickle = async {
+            loop {
+                let _owl_may_have_closed = client.send("x").await;
+                assert_eq!(owl.get("/healthz", &[]).await.status, 200);
+            }
+        };
+        let record = tokio::select! {
+            record = Records::of("limits-trickle") => record,
+            () = trickle => unreachable!("it has no end"),
+        };
+        assert_eq!((record["code"].as_str(), record["status"].as_str()), ("body_timeout", "408"));
+        assert!(record["error"].contains("came too slowly"), "{record:?}");
         assert_eq!(server.log().opened(), 0);
     });
 }
