@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
+use super::record::BreakingOff;
 use crate::config::{GatewayConfig, ServerTls};
 
 /// How long a TLS handshake may take.
@@ -68,6 +69,7 @@ pub(super) async fn run(
     router: Router,
     config: &GatewayConfig,
     stop: impl Future<Output = ()>,
+    breaking_off: &BreakingOff,
 ) {
     let server = Arc::new(protocol(config));
     let patience = config.limits.header_timeout;
@@ -114,6 +116,7 @@ pub(super) async fn run(
             config.drain_timeout.as_secs_f64()
         );
     }
+    breaking_off.begin();
     // Whatever still runs ends here, and leaves its record while there is a log.
     connections.shutdown().await;
 }

@@ -24,6 +24,7 @@ use crate::config::GatewayConfig;
 use crate::gateway::Gateway;
 
 use client_auth::Admission;
+use record::BreakingOff;
 
 /// What every handler of this door holds.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Door {
     gateway: Arc<Gateway>,
     admission: Admission,
     limits: crate::config::Limits,
+    breaking_off: BreakingOff,
 }
 
 /// A server that is bound and not yet accepting.
@@ -39,6 +41,7 @@ pub struct Server {
     tls: Option<TlsAcceptor>,
     router: axum::Router,
     config: GatewayConfig,
+    breaking_off: BreakingOff,
 }
 
 impl fmt::Debug for Server {
@@ -79,9 +82,15 @@ impl Server {
         let tls = config.tls.as_ref().map(listen::tls_acceptor).transpose().map_err(BindError::Tls)?;
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| BindError::Address(config.listen, error))?;
-        let door = Door { gateway, admission: Admission::new(&config), limits: config.limits.clone() };
+        let breaking_off = BreakingOff::default();
+        let door = Door {
+            gateway,
+            admission: Admission::new(&config),
+            limits: config.limits.clone(),
+            breaking_off: breaking_off.clone(),
+        };
         let router = routes::router(Arc::new(door), config.cors.as_ref());
-        Ok(Self { listener, tls, router, config })
+        Ok(Self { listener, tls, router, config, breaking_off })
     }
 
     /// The address it is bound to, the port filled in.
@@ -98,6 +107,6 @@ impl Server {
 
     /// Serves until `stop` is ready, then lets the open requests finish for at most `gateway.drainTimeout`.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        listen::run(self.listener, self.tls, self.router, &self.config, stop).await;
+        listen::run(self.listener, self.tls, self.router, &self.config, stop, &self.breaking_off).await;
     }
 }

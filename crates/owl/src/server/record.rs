@@ -1,9 +1,11 @@
 //! The one record that a request leaves, whatever its end.
 //!
-//! It is written when the answer's last byte has gone, or when the client has: a wide line of fields, no prompt, no body,
+//! It is written when the answer's last byte has gone, or when the client has, or when Owl stops: a wide line of fields, no prompt, no body,
 //! no header.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -32,6 +34,8 @@ pub(crate) enum Outcome {
     UpstreamFailed,
     /// The client went away first.
     ClientGone,
+    /// Owl was told to stop, and broke the answer off after `gateway.drainTimeout`.
+    Stopped,
     /// Owl said no: the client's mistake.
     Refused,
 }
@@ -42,8 +46,23 @@ impl Outcome {
             Self::Done => "done",
             Self::UpstreamFailed => "upstream_failed",
             Self::ClientGone => "client_gone",
+            Self::Stopped => "stopped",
             Self::Refused => "refused",
         }
+    }
+}
+
+/// Whether Owl breaks off what still runs. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct BreakingOff(Arc<AtomicBool>);
+
+impl BreakingOff {
+    pub(super) fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -61,10 +80,11 @@ pub(crate) struct Record {
     bytes_out: u64,
     first_byte: Option<Duration>,
     outcome: Outcome,
+    breaking_off: BreakingOff,
 }
 
 impl Record {
-    pub(crate) fn begin(ctx: RequestContext, method: Method, path: String) -> Self {
+    pub(super) fn begin(ctx: RequestContext, method: Method, path: String, breaking_off: BreakingOff) -> Self {
         Self {
             ctx,
             method,
@@ -77,6 +97,7 @@ impl Record {
             bytes_out: 0,
             first_byte: None,
             outcome: Outcome::ClientGone,
+            breaking_off,
         }
     }
 
@@ -160,6 +181,8 @@ impl Record {
         // Somebody was failed by Owl or by the upstream, whoever found the words for it.
         if self.outcome == Outcome::UpstreamFailed || self.status.is_some_and(|status| status.is_server_error()) {
             line!(error);
+        } else if self.outcome == Outcome::Stopped {
+            line!(warn);
         } else {
             line!(info);
         }
@@ -168,6 +191,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        if self.outcome == Outcome::ClientGone && self.breaking_off.has_begun() {
+            self.outcome = Outcome::Stopped;
+        }
         self.write();
     }
 }

@@ -87,7 +87,7 @@ async fn api(State(door): State<Arc<Door>>, request: Request) -> Response {
     let id_header = id.header();
     let ctx = RequestContext { id, principal: Principal::Local, started: Instant::now() };
     let path = request.uri().path().to_owned();
-    let mut record = Box::new(Record::begin(ctx.clone(), request.method().clone(), path));
+    let mut record = Box::new(Record::begin(ctx.clone(), request.method().clone(), path, door.breaking_off.clone()));
     let answered = answer(endpoint, &door, ctx, &mut record, request).await;
     let mut response = answered.unwrap_or_else(|error| {
         record.note_error(error.code, error.message().to_owned());
