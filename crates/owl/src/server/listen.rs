@@ -62,7 +62,8 @@ pub(super) fn tls_acceptor(tls: &ServerTls) -> Result<TlsAcceptor, String> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Accepts until `stop`, then waits for the open requests, at most for the configured time.
+/// Accepts until `stop`, then closes idle connections and waits for the others' requests, at most for the configured
+/// time.
 pub(super) async fn run(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -108,11 +109,11 @@ pub(super) async fn run(
     drop(listener);
     let open = graceful.count();
     if open > 0 {
-        tracing::info!(connections = open, "stopping: waiting for open requests to finish");
+        tracing::info!(connections = open, "stopping: waiting for open connections to finish their requests");
     }
     if tokio::time::timeout(config.drain_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!(
-            "open requests were broken off after {} s (gateway.drainTimeout)",
+            "open connections were broken off after {} s (gateway.drainTimeout)",
             config.drain_timeout.as_secs_f64()
         );
     }

@@ -51,6 +51,7 @@ fn the_program_ends_well_on_sigterm() {
         let ended = program.ended().await;
         assert!(ended.status.success(), "{ended:?}");
         assert_eq!(record(&ended.stderr, "stopping-1")["outcome"], "done");
+        assert!(ended.stderr.contains("waiting for open connections"), "{}", ended.stderr);
         assert!(ended.stderr.contains("stopped"), "{}", ended.stderr);
     });
 }
