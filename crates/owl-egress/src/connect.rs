@@ -210,10 +210,44 @@ fn alternate_families(opened: &[Opened]) -> Vec<Opened> {
     (0..longest).flat_map(|at| [same.get(at), other.get(at)]).flatten().copied().collect()
 }
 
+/// The most that may come before an answer's head is complete, in bytes: interim answers (1xx) without end would
+/// otherwise be read for ever.
+const HEAD_LIMIT: u64 = 1024 * 1024;
+
 /// A connection, with a count of the bytes that came over it.
 pub(crate) struct Stream {
     transport: Transport,
-    received: Arc<AtomicU64>,
+    meter: Arc<Meter>,
+}
+
+/// What has come over a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    received: AtomicU64,
+    /// How much may come until the head is complete; 0 when none is waited for.
+    head_until: AtomicU64,
+}
+
+impl Meter {
+    /// How many bytes have come so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// From now on a head is waited for.
+    pub(crate) fn expect_head(&self) {
+        self.head_until.store(self.received() + HEAD_LIMIT, Ordering::Relaxed);
+    }
+
+    /// The head is complete.
+    pub(crate) fn head_came(&self) {
+        self.head_until.store(0, Ordering::Relaxed);
+    }
+
+    fn is_head_too_long(&self) -> bool {
+        let until = self.head_until.load(Ordering::Relaxed);
+        until > 0 && self.received() > until
+    }
 }
 
 enum Transport {
@@ -223,17 +257,21 @@ enum Transport {
 
 impl Stream {
     fn new(transport: Transport) -> Self {
-        Self { transport, received: Arc::default() }
+        Self { transport, meter: Arc::default() }
     }
 
-    /// The count of bytes received, which outlives the stream.
-    pub(crate) fn received(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.received)
+    /// The meter, which outlives the stream.
+    pub(crate) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
     }
 }
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.meter.is_head_too_long() {
+            let reason = format!("more than {HEAD_LIMIT} bytes came before the head of the answer was complete");
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, reason)));
+        }
         let before = buf.filled().len();
         let result = match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
@@ -241,7 +279,7 @@ impl AsyncRead for Stream {
         };
         let count = buf.filled().len() - before;
         if count > 0 {
-            self.received.fetch_add(count as u64, Ordering::Relaxed);
+            self.meter.received.fetch_add(count as u64, Ordering::Relaxed);
         }
         result
     }

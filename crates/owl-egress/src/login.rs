@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -179,6 +181,27 @@ impl Login {
 
     fn last(&self) -> Option<Reading> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// `text` without the values of the headers that are being shown, whole, without their scheme, and decoded.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let Some(shown) = self.current() else {
+            return text.to_owned();
+        };
+        let mut text = text.to_owned();
+        for (_, value) in shown.headers() {
+            let value = Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned());
+            let bare = value.split_once(' ').map_or(value.as_str(), |(_, bare)| bare);
+            let pair = STANDARD.decode(bare).ok().and_then(|bytes| String::from_utf8(bytes).ok()).map(Zeroizing::new);
+            let password = pair.as_ref().and_then(|pair| pair.split_once(':')).map(|(_, password)| password);
+            for secret in [Some(value.as_str()), Some(bare), pair.as_ref().map(|pair| pair.as_str()), password] {
+                // What is shorter would blank out ordinary words.
+                if let Some(secret) = secret.filter(|secret| secret.len() >= 4) {
+                    text = text.replace(secret, "****");
+                }
+            }
+        }
+        text
     }
 
     fn can_change(&self) -> bool {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use http_body_util::Full;
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use crate::connect::{Connected, Stream};
+use crate::connect::{Connected, Meter, Stream};
 
 type Driver = Connection<TokioIo<Stream>, Full<Bytes>>;
 
@@ -25,15 +25,15 @@ pub(crate) struct Live {
     pub(crate) sender: SendRequest<Full<Bytes>>,
     /// `None` once it has ended.
     driver: Option<Driver>,
-    received: Arc<AtomicU64>,
+    meter: Arc<Meter>,
 }
 
 impl Live {
     pub(crate) async fn open(connected: Connected) -> hyper::Result<Self> {
-        let received = connected.stream.received();
+        let meter = connected.stream.meter();
         let (sender, driver) =
             hyper::client::conn::http1::Builder::new().handshake(TokioIo::new(connected.stream)).await?;
-        Ok(Self { sender, driver: Some(driver), received })
+        Ok(Self { sender, driver: Some(driver), meter })
     }
 
     /// Moves the connection forward; `Ready` when it has ended.
@@ -53,7 +53,12 @@ impl Live {
 
     /// How many bytes have come over this connection so far.
     pub(crate) fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
+        self.meter.received()
+    }
+
+    /// The connection's meter.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Whether another request can be sent on it, as far as this side has heard.

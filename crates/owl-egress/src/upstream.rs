@@ -161,6 +161,11 @@ impl UpstreamClient {
         &self.connector.target
     }
 
+    /// `text` with everything blanked out that Owl shows this upstream: servers and proxies quote requests in error pages.
+    pub fn redact(&self, text: &str) -> String {
+        self.login.redact(text)
+    }
+
     /// The path that every request's path is put behind: `/v1` or `/prefix/v1`.
     pub fn path_prefix(&self) -> &str {
         &self.prefix
@@ -318,6 +323,7 @@ impl UpstreamClient {
         message: Request<Full<Bytes>>,
     ) -> Result<Response<UpstreamBody>, (EgressError, u64)> {
         let before = live.received();
+        live.meter().expect_head();
         let waiting = first_byte(&mut live, message);
         let answer = match self.timeouts.first_byte {
             None => waiting.await,
@@ -327,7 +333,10 @@ impl UpstreamClient {
             },
         };
         match answer {
-            Ok(response) => Ok(response.map(|incoming| UpstreamBody::new(self, incoming, live))),
+            Ok(response) => {
+                live.meter().head_came();
+                Ok(response.map(|incoming| UpstreamBody::new(self, incoming, live)))
+            }
             Err(source) => {
                 let received = live.received();
                 Err((self.exchange_error(received != before, source), received))

@@ -49,6 +49,8 @@ impl fmt::Display for RequestId {
 pub enum Principal {
     /// Nobody is told apart: there are no client keys, and Owl listens on loopback alone.
     Local,
+    /// Nobody that Owl knows: no right key was shown.
+    Stranger,
     /// The holder of the client key with this name.
     Key(Arc<str>),
 }
@@ -58,6 +60,7 @@ impl Principal {
     pub fn name(&self) -> &str {
         match self {
             Self::Local => "local",
+            Self::Stranger => "stranger",
             Self::Key(name) => name,
         }
     }

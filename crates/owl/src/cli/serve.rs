@@ -79,10 +79,10 @@ pub(super) async fn run_until_stopped(server: Server, stopped: impl Future<Outpu
     }
 }
 
-/// Ready when the process has been asked so many times to stop (SIGTERM, Ctrl-C). The signals are caught from this call
+/// Ready when the process has been asked so many times to stop (SIGTERM, Ctrl-C, a terminal that closes). The signals are caught from this call
 /// on, not only once it is awaited.
 pub(super) fn asked_to_stop(times: usize) -> impl Future<Output = ()> {
-    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     async move {
         let streams = signals.into_iter().flatten().map(|signal| {
             futures_util::stream::unfold(signal, |mut signal| async move { signal.recv().await.map(|()| ((), signal)) })

@@ -6,6 +6,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -18,6 +19,9 @@ use owl_wire::{BodyKind, ModelSplicer};
 use super::failure::UpstreamFailure;
 use super::{Failure, Provider};
 use crate::context::RequestContext;
+
+/// How long an error page may take; what has come by then is told.
+const ERROR_PAGE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The most of an error page that is read, in bytes.
 const ERROR_PAGE_LIMIT: usize = 64 * 1024;
@@ -97,6 +101,8 @@ impl Provider {
         let response =
             self.client().send(request).await.map_err(|error| self.failed(UpstreamFailure::Egress(error)))?;
         let mut response = judge_answer(response).await.map_err(|failure| self.failed(failure))?;
+        // The version is of the connection, not of the message: each side has its own.
+        *response.version_mut() = http::Version::HTTP_11;
         strip_for_client(response.headers_mut());
         Ok(match renamed.and_then(|renamed| splicer_for(&response, &renamed)) {
             None => response.map(ForwardBody::Plain),
@@ -110,11 +116,23 @@ impl Provider {
     }
 
     fn failed(&self, failure: UpstreamFailure) -> Failure {
+        let failure = self.redacted(failure);
         Failure::Upstream {
             provider: self.id().to_owned(),
             base_url: self.client().base_url().to_string(),
             failure: Box::new(failure),
         }
+    }
+
+    /// What the upstream said, without Owl's own credential.
+    pub(super) fn redacted(&self, mut failure: UpstreamFailure) -> UpstreamFailure {
+        match &mut failure {
+            UpstreamFailure::Answer { excerpt: said, .. } | UpstreamFailure::Redirect { location: Some(said), .. } => {
+                *said = self.client().redact(said);
+            }
+            UpstreamFailure::Egress(_) | UpstreamFailure::Credential { .. } | UpstreamFailure::Redirect { .. } => {}
+        }
+        failure
     }
 }
 
@@ -203,7 +221,8 @@ async fn judge_error_page(response: Response<UpstreamBody>) -> Result<Response<A
         return Ok(Response::from_parts(parts, AnswerBody::Right(Full::new(body))));
     }
     let status = parts.status.as_u16();
-    let page = String::from_utf8_lossy(&body);
+    let is_encoded = parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+    let page = if is_encoded { "(compressed)".into() } else { String::from_utf8_lossy(&body) };
     if status == 400 && page.contains("SSL certificate") {
         // nginx's words for a missing or refused client certificate.
         let advice = "it asks for a client certificate; write tls.clientCert and tls.clientKey";
@@ -231,8 +250,9 @@ async fn judge_error_page(response: Response<UpstreamBody>) -> Result<Response<A
 /// What comes of a page, up to the limit: the beginning of one that is longer, or that breaks off, says enough.
 async fn beginning(mut body: UpstreamBody) -> Bytes {
     let mut page = BytesMut::new();
+    let patience = tokio::time::Instant::now() + ERROR_PAGE_PATIENCE;
     while page.len() < ERROR_PAGE_LIMIT {
-        let Some(Ok(frame)) = body.frame().await else { break };
+        let Ok(Some(Ok(frame))) = tokio::time::timeout_at(patience, body.frame()).await else { break };
         page.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
     }
     page.truncate(ERROR_PAGE_LIMIT);

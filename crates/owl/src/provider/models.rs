@@ -161,7 +161,8 @@ impl Provider {
             UpstreamRequest { method: Method::GET, path: "models".to_owned(), headers, body: bytes::Bytes::new() };
         let sent = self.client().send(request).await;
         let response = sent.map_err(|error| ListError::Upstream(UpstreamFailure::Egress(error)))?;
-        let response = judge_answer(response).await.map_err(ListError::Upstream)?;
+        let judged = judge_answer(response).await;
+        let response = judged.map_err(|failure| ListError::Upstream(self.redacted(failure)))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), LIST_LIMIT).collect().await;
         let body = body.map_err(|error| ListError::Format(error.to_string()))?.to_bytes();

@@ -57,6 +57,8 @@ codes! {
         "Several providers are configured, and the request names neither a model nor a provider.";
     UNKNOWN_URL = "unknown_url", Some(StatusCode::NOT_FOUND), "invalid_request_error",
         "The path is not below `/v1/`.";
+    METHOD_REFUSED = "method_refused", Some(StatusCode::METHOD_NOT_ALLOWED), "invalid_request_error",
+        "The method is TRACE or CONNECT, which Owl does not forward.";
     UPGRADE_UNSUPPORTED = "upgrade_unsupported", Some(StatusCode::NOT_IMPLEMENTED), "invalid_request_error",
         "The request wants a WebSocket (`/v1/realtime`); Owl forwards HTTP only.";
     UPSTREAM_AUTH_FAILED = "upstream_auth_failed", Some(StatusCode::BAD_GATEWAY), "upstream_error",

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, Method, Response, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::Door;
-use super::error::{ApiError, BODY_INCOMPLETE, BODY_TIMEOUT, BODY_TOO_LARGE, INVALID_BODY, UPGRADE_UNSUPPORTED};
+use super::error::{
+    ApiError, BODY_INCOMPLETE, BODY_TIMEOUT, BODY_TOO_LARGE, INVALID_BODY, METHOD_REFUSED, UPGRADE_UNSUPPORTED,
+};
 use super::record::{Answer, Record};
 use crate::config::Limits;
 use crate::context::RequestContext;
@@ -27,6 +29,10 @@ pub(super) async fn forward(
     head: Parts,
     body: Body,
 ) -> Result<Response<Answer>, ApiError> {
+    if head.method == Method::TRACE || head.method == Method::CONNECT {
+        // A server that answers TRACE sends the request back, Owl's credential with it (RFC 9110, section 9.3.8).
+        return Err(ApiError::new(METHOD_REFUSED, format!("{} is not forwarded", head.method)));
+    }
     // Any other protocol may be ignored (RFC 9110, section 7.8): some clients offer h2c with every request.
     if head.headers.get(header::UPGRADE).is_some_and(|wanted| wanted.as_bytes().eq_ignore_ascii_case(b"websocket")) {
         return Err(ApiError::new(UPGRADE_UNSUPPORTED, "Owl forwards HTTP; it does not open WebSockets"));

@@ -85,7 +85,7 @@ async fn api(State(door): State<Arc<Door>>, request: Request) -> Response {
     let id = request.headers().get(&REQUEST_ID_HEADER).and_then(RequestId::from_client);
     let id = id.unwrap_or_else(RequestId::generate);
     let id_header = id.header();
-    let ctx = RequestContext { id, principal: Principal::Local, started: Instant::now() };
+    let ctx = RequestContext { id, principal: Principal::Stranger, started: Instant::now() };
     let path = request.uri().path().to_owned();
     let mut record = Box::new(Record::begin(ctx.clone(), request.method().clone(), path, door.breaking_off.clone()));
     let answered = answer(endpoint, &door, ctx, &mut record, request).await;

@@ -9,7 +9,7 @@ mod json;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::Level;
 use tracing_subscriber::Layer as _;
@@ -23,6 +23,9 @@ use json::JsonLines;
 
 /// How long a line may wait for others to be written with it.
 const DELAY: Duration = Duration::from_millis(20);
+
+/// How long the last lines may take at the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// How many bytes of lines may wait for a slow reader.
 const MOST_WAITING: usize = 8 * 1024 * 1024;
@@ -123,9 +126,10 @@ impl Drop for Flush {
     fn drop(&mut self) {
         self.lines.0.lock().ended = true;
         self.lines.0.not_empty.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // The thread does not panic; were it to, there would be no place left to say so.
-            let _ = thread.join();
+        // A reader that takes nothing any more does not keep the program from ending.
+        let patience = Instant::now() + LAST_LINES;
+        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
