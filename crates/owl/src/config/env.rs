@@ -149,6 +149,12 @@ fn explain(name: &str, missing: Missing) -> (String, String) {
 pub(crate) fn lay_over(tree: &mut Node, overrides: &Overrides, environment: &Environment, reporter: &mut Reporter<'_>) {
     let text =
         |flag: Option<&str>, names: Names| given(flag.map(str::to_owned), names, environment).map(Given::into_text);
+    for Names { variable, .. } in [BASE_URL, API_KEY, AUTH, ALLOW_PRIVATE_NETWORK, GATEWAY_KEY, LISTEN] {
+        if environment.get(variable) == Err(Missing::NotText) {
+            let help = "set it to text in UTF-8, or unset it";
+            reporter.report(Origin::Variable(variable), &KeyPath::of("environment"), "the value is not UTF-8", help);
+        }
+    }
     if let Some(node) = text(overrides.listen.as_deref(), LISTEN) {
         put(tree, &["gateway", "listen"], node);
     }

@@ -431,3 +431,46 @@ fn the_beginning_of_a_page_is_shown_however_long_it_is() {
         check(disguised, disguised.len(), "text/html: o u t of memory").await;
     });
 }
+
+#[test]
+fn methods_whose_answers_repeat_the_request_are_not_forwarded() {
+    run(async {
+        let server = InferenceServer::start(InferenceOptions::default());
+        let owl = Owl::start(&one_provider(&server.base_url(), r#"apiKey: "sk""#)).await;
+        let mut client = owl.client().await;
+        client.request("TRACE", "/v1/files", &[], b"").await.unwrap();
+        check_error(&client.response().await.unwrap(), 405, "method_refused", &["TRACE"]);
+        assert_eq!(server.log().requests().len(), 0);
+    });
+}
+
+#[test]
+fn what_a_server_quotes_of_the_credential_is_blanked() {
+    run(async {
+        // `user:the password` in base64, as a debug page and a redirect would repeat it.
+        let quoted = "dXNlcjp0aGUgcGFzc3dvcmQ=";
+        let page = format!("<p>You sent Basic {quoted}, that is the password</p>");
+        let page =
+            format!("HTTP/1.1 500 Oops\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{page}", page.len());
+        let redirect = format!("HTTP/1.1 302 Found\r\nLocation: /login/{quoted}\r\nContent-Length: 0\r\n\r\n");
+        for (answer, status, code) in [(page, 500, "upstream_error"), (redirect, 502, "upstream_redirect")] {
+            let server = FaultServer::start([vec![Step::ReadRequest, Step::send(&answer)]]);
+            let auth = r#"auth: { type: "basic", username: "user", password: "the password" }"#;
+            let owl = Owl::start(&one_provider(&server.origin(), auth)).await;
+            let answer = owl.post("/v1/x", &[], "{}").await;
+            check_error(&answer, status, code, &["****"]);
+            let text = answer.text();
+            assert!(!text.contains(quoted) && !text.contains("the password"), "{text}");
+        }
+    });
+}
+
+#[test]
+fn interim_answers_without_end_are_an_error() {
+    run(async {
+        let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(50_000);
+        let server = FaultServer::start([vec![Step::ReadRequest, Step::send(&hints), Step::Hang]]);
+        let owl = Owl::start(&one_provider(&server.origin(), "")).await;
+        check_error(&owl.post("/v1/x", &[], "{}").await, 502, "upstream_disconnected", &["head of the answer"]);
+    });
+}
