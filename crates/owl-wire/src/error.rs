@@ -3,8 +3,6 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::json;
-
 /// An error that Owl answers with: `{"error":{"message":…,"type":…,"param":…,"code":…}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorBody {
@@ -30,15 +28,6 @@ impl ErrorBody {
     }
 }
 
-/// Whether `body` is an error in JSON that clients can read, so that it is better passed on than replaced: OpenAI's
-/// `{"error":…}`, vLLM's `{"object":"error","message":…}`, FastAPI's `{"detail":…}`.
-pub fn is_error_body(body: &[u8]) -> bool {
-    let Ok(found) = json::find_members(body, ["error", "object", "message", "detail"]) else { return false };
-    let [error, object, message, detail] =
-        found.map(|span| span.map(|span| &body[span]).filter(|text| *text != b"null"));
-    error.is_some() || detail.is_some() || (object == Some(br#""error""#) && message.is_some())
-}
-
 /// An error as an upstream tells it, in a body of its own or inside a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpstreamError {
@@ -51,7 +40,8 @@ pub struct UpstreamError {
 }
 
 impl UpstreamError {
-    /// Reads the error out of a body, if it is one that [`is_error_body`] recognises.
+    /// Reads the error out of a body, if it is one: OpenAI's `{"error":…}`, vLLM's `{"object":"error","message":…}`,
+    /// FastAPI's `{"detail":…}`.
     pub fn read(body: &[u8]) -> Option<Self> {
         Self::from_value(&serde_json::from_slice(body).ok()?)
     }
@@ -89,7 +79,6 @@ mod tests {
         let expect =
             r#"{"error":{"message":"no \"such\" model","type":"invalid_request_error","param":"model","code":null}}"#;
         assert_eq!(String::from_utf8(error.to_bytes()).as_deref(), Ok(expect));
-        assert!(is_error_body(&error.to_bytes()));
     }
 
     #[test]
@@ -102,7 +91,6 @@ mod tests {
                 code: code.map(String::from),
             });
             assert_eq!(seen, expect, "{body}");
-            assert_eq!(is_error_body(body.as_bytes()), expect.is_some(), "{body}");
         };
         check(r#"{"error":{"message":"m","type":"t","code":404}}"#, Some(("m", Some("t"), Some("404"))));
         check(r#"{"error":"m","error_type":"validation"}"#, Some(("m", None, None)));

@@ -19,7 +19,6 @@ pub const MAX_DEPTH: usize = 512;
 
 /// Why a text was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum JsonError {
     /// There is a value, but it is not an object.
     NotAnObject,

@@ -23,11 +23,6 @@ impl ModelObject {
         &self.id
     }
 
-    /// The object as the server wrote it.
-    pub fn raw(&self) -> &RawValue {
-        &self.raw
-    }
-
     /// The object with another name, and everything else as the server wrote it.
     pub fn with_id(&self, id: &str) -> Box<RawValue> {
         let raw = self.raw.get();
@@ -89,7 +84,7 @@ mod tests {
         let models = read_models(body).expect("a list");
         let ids: Vec<_> = models.iter().map(ModelObject::id).collect();
         assert_eq!(ids, ["a/b", "b"]);
-        assert_eq!(models[1].raw().get(), r#"{"id":"b","max_model_len":32768}"#);
+        assert_eq!(models[1].raw.get(), r#"{"id":"b","max_model_len":32768}"#);
         let renamed = models[0].with_id("owl/\"a\"");
         assert_eq!(renamed.get(), r#"{"created":1.0, "id" : "owl/\"a\"","permission":[{"id":"x"}]}"#);
     }

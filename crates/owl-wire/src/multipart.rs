@@ -22,7 +22,6 @@ const MAX_PART_HEADERS: usize = 16 * 1024;
 
 /// Why a form was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum FormError {
     /// The `Content-Type` is not `multipart/form-data` with one usable boundary.
     ContentType(&'static str),

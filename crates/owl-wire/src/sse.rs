@@ -6,7 +6,6 @@
 //! This is for Owl's own reading. A stream that is only passed on goes through [`crate::splice`], which keeps its bytes.
 
 use std::fmt;
-use std::time::Duration;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -48,7 +47,6 @@ pub struct SseParser {
     /// Each data field with a line feed behind it.
     data: String,
     last_id: Option<String>,
-    retry: Option<Duration>,
     failed: bool,
 }
 
@@ -63,7 +61,6 @@ impl SseParser {
             name: String::new(),
             data: String::new(),
             last_id: None,
-            retry: None,
             failed: false,
         }
     }
@@ -113,11 +110,6 @@ impl SseParser {
         events.pop()
     }
 
-    /// How long to wait before connecting again, if the stream has said so.
-    pub fn retry(&self) -> Option<Duration> {
-        self.retry
-    }
-
     fn room_for(&mut self, line: usize) -> Result<(), EventTooLarge> {
         self.failed |= self.data.len() + self.name.len() + line > self.limit;
         if self.failed { Err(EventTooLarge { limit: self.limit }) } else { Ok(()) }
@@ -141,9 +133,6 @@ impl SseParser {
             }
             b"event" => self.name = value.into_owned(),
             b"id" if !value.contains('\0') => self.last_id = Some(value.into_owned()),
-            b"retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                self.retry = value.parse().ok().map(Duration::from_millis).or(self.retry);
-            }
             _ => {}
         }
     }
@@ -196,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn names_ids_and_retry() {
+    fn names_and_ids() {
         let mut parser = SseParser::new(1024);
         let mut events = Vec::new();
         let stream = b"event: x\nid: 7\nretry: 250\n\nretry: 1s\nevent: y\ndata: 1\n\nid: a\0b\ndata: \xff\n\n";
@@ -207,7 +196,6 @@ mod tests {
             id: Some("7".into()),
         };
         assert_eq!(events, [event(Some("y"), "1"), event(None, "\u{fffd}")]);
-        assert_eq!(parser.retry(), Some(Duration::from_millis(250)));
     }
 
     #[test]
