@@ -21,6 +21,7 @@ pub(crate) struct Builder<'a, 'r> {
     reporter: &'a mut Reporter<'r>,
     folder: &'a Path,
     sealed: bool,
+    variables: &'a BTreeMap<KeyPath, Vec<String>>,
     notes: BTreeMap<KeyPath, String>,
 }
 
@@ -34,9 +35,16 @@ pub(crate) struct Built {
 }
 
 impl<'a, 'r> Builder<'a, 'r> {
-    /// `sealed` means that no file is touched, no command is run, and the system is asked nothing.
-    pub(crate) fn new(tree: &'a Node, reporter: &'a mut Reporter<'r>, folder: &'a Path, sealed: bool) -> Self {
-        Self { tree, reporter, folder, sealed, notes: BTreeMap::new() }
+    /// `sealed` means that no file is touched, no command is run, and the system is asked nothing. `variables` are those
+    /// that the file names itself.
+    pub(crate) fn new(
+        tree: &'a Node,
+        reporter: &'a mut Reporter<'r>,
+        folder: &'a Path,
+        sealed: bool,
+        variables: &'a BTreeMap<KeyPath, Vec<String>>,
+    ) -> Self {
+        Self { tree, reporter, folder, sealed, variables, notes: BTreeMap::new() }
     }
 
     /// Builds everything; `None` where a problem was reported. `raw` is completed with what follows from it.
@@ -319,6 +327,11 @@ impl<'a, 'r> Builder<'a, 'r> {
 
     pub(crate) fn is_sealed(&self) -> bool {
         self.sealed
+    }
+
+    /// Whether the file names `${variable}` somewhere.
+    pub(crate) fn is_named(&self, variable: &str) -> bool {
+        self.variables.values().flatten().any(|name| name == variable)
     }
 
     pub(crate) fn is_broken(&self, path: &KeyPath) -> bool {

@@ -249,7 +249,7 @@ impl Effective {
             }
         };
         let folder = input.source.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-        let built = build::Builder::new(&tree, &mut reporter, folder, sealed).build(&mut raw);
+        let built = build::Builder::new(&tree, &mut reporter, folder, sealed, &sifted.variables).build(&mut raw);
         let warnings = reporter.finish()?;
         let built = built.ok_or_else(never)?;
         let config = Config {

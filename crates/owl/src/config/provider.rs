@@ -1,7 +1,8 @@
 //! One provider: from what was typed to what `owl_egress` needs, and how Owl authenticates to it.
 //!
 //! The scheme is always what `auth` says, never guessed from the key. A key that would not be sent is an error, since
-//! somebody believes that it is; only OWL_API_KEY, which may be set for other reasons, is a warning.
+//! somebody believes that it is; only OWL_API_KEY, which may be set for other reasons, is a
+//! warning, and not even that where the file uses it elsewhere.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
@@ -196,8 +197,10 @@ impl Builder<'_, '_> {
         if raw.api_key.is_none() {
             return Some(());
         }
-        if let Origin::Variable(_) = self.origin(&path) {
-            self.warn(&path, format!("this key is not used: {why}"), "");
+        if let Origin::Variable(variable) = self.origin(&path) {
+            if !self.is_named(variable) {
+                self.warn(&path, format!("this key is not used: {why}"), "");
+            }
             return Some(());
         }
         self.report(&path, format!("this key would not be used: {why}"), "remove it, or change `auth`");

@@ -571,6 +571,18 @@ fn problems_without_a_file() {
 }
 
 #[test]
+fn a_key_of_the_environment_that_the_file_names_is_used() {
+    let check = |password: &str, expect: &str| {
+        let auth = format!("auth: {{ type: \"basic\", username: \"owl\", password: {password:?} }}");
+        let told = told(&effective(&provider(&auth), &Overrides::default(), &[("OWL_API_KEY", "k")]));
+        assert!(told.starts_with(expect), "{password}: {told}");
+    };
+    check("${OWL_API_KEY}", "right");
+    check("other", "warning: OWL_API_KEY: models.providers.owl.apiKey: this key is not used");
+    check("$${OWL_API_KEY}", "warning: OWL_API_KEY: models.providers.owl.apiKey: this key is not used");
+}
+
+#[test]
 fn a_gateway_key_that_is_listed_is_not_added() {
     let names = |text: &str| {
         let result = effective(text, &Overrides::default(), &[("OWL_GATEWAY_KEY", "k-1")]);
