@@ -7,7 +7,7 @@ use owl_testkit::{
 };
 use serde_json::Value;
 
-use crate::program::{CANARY, Ended, Place};
+use crate::command::{CANARY, Ended, Place};
 
 fn server(options: InferenceOptions) -> InferenceServer {
     InferenceServer::start(options)
@@ -44,8 +44,8 @@ async fn a_private_address_is_not_connected_to() {
 async fn what_json_says() {
     let server = plain();
     let ended = Place::at(&server.base_url()).owl(&["check", "owl", "--json", "-m", "tiny-chat"]);
-    let report: Value = serde_json::from_str(&ended.out).unwrap();
-    assert_eq!((ended.code, &report["ok"], &ended.err), (Some(0), &Value::Bool(true), &String::new()));
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((ended.code, &report["ok"], &ended.stderr), (Some(0), &Value::Bool(true), &String::new()));
     let provider = &report["providers"][0];
     assert_eq!((&provider["id"], &provider["baseUrl"]), (&"owl".into(), &server.base_url().into()));
     let steps: Vec<(&str, &str)> = provider["steps"]
@@ -79,7 +79,7 @@ async fn what_json_says() {
 /// The lines of the steps that did not go well, with their advice.
 fn trouble(ended: &Ended) -> Vec<String> {
     let is_good = |line: &&str| line.starts_with("  ok ") || line.starts_with("  skipped ") || !line.starts_with(' ');
-    let lines = ended.out.lines().filter(|line| !is_good(line));
+    let lines = ended.stdout.lines().filter(|line| !is_good(line));
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
@@ -132,7 +132,7 @@ async fn a_refusal_that_quotes_the_key() {
         server.answer(path, status, "application/json", quoted.to_string());
         let ended = Place::at(&server.base_url()).with("OWL_API_KEY", CANARY).owl(&["check"]);
         assert_eq!(ended.code, Some(1), "{status} {path}");
-        assert_eq!(ended.out.contains("bad key **** [31m!"), status != 401 && status != 403, "{}", ended.out);
+        assert_eq!(ended.stdout.contains("bad key **** [31m!"), status != 401 && status != 403, "{}", ended.stdout);
     }
 }
 
@@ -185,7 +185,7 @@ async fn a_server_without_a_list_of_models() {
     check_trouble(&place.owl(&["check"]), 1, &[&format!("FAILED models {detail}"), advice, "1 step failed"]);
     let ended = place.owl(&["check", "-m", "tiny-chat"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.out.contains(&format!("warn     models            {detail}")), "{}", ended.out);
+    assert!(ended.stdout.contains(&format!("warn     models            {detail}")), "{}", ended.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +195,7 @@ async fn what_a_server_cannot_do_is_no_failure() {
     let ended = Place::at(&server.base_url()).owl(&["check"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let expect = "no embeddings the server answered 404 (application/json): this model makes none";
-    assert!(trouble(&ended).contains(&expect.to_owned()), "{}", ended.out);
+    assert!(trouble(&ended).contains(&expect.to_owned()), "{}", ended.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,7 +206,7 @@ async fn a_chat_that_fails() {
     let detail = "FAILED chat tiny-chat: the server answered 503 (application/json): scripted error 503";
     let advice = "→ the proxy in front of the server gets no answer from it";
     check_trouble(&ended, 1, &[detail, advice, "1 step failed"]);
-    assert!(ended.out.contains("ok       embeddings"), "embeddings need no chat: {}", ended.out);
+    assert!(ended.stdout.contains("ok       embeddings"), "embeddings need no chat: {}", ended.stdout);
 
     server.script("/v1/chat/completions", "[[cut]]");
     assert_eq!(Place::at(&server.base_url()).owl(&["check"]).code, Some(1));
@@ -255,7 +255,7 @@ async fn certificates() {
     let good = server(server_tls(&good));
     let ended = run(&good, "tls: { ca: \"ca.pem\" }");
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let line = ended.out.lines().find(|line| line.contains("TLS")).unwrap().to_owned();
+    let line = ended.stdout.lines().find(|line| line.contains("TLS")).unwrap().to_owned();
     let start = "  ok       TLS               TLS 1.3; certificate from CN=Owl test CA; valid until ";
     assert!(line.starts_with(start) && line.ends_with(" days left)"), "{line}");
 
@@ -300,7 +300,7 @@ async fn a_token_url_has_a_policy_of_its_own() {
 async fn bad_usage_ends_with_two() {
     let server = plain();
     let ended = Place::at(&server.base_url()).owl(&["check", "gpu"]);
-    assert_eq!((ended.code, ended.err.as_str()), (Some(2), "owl: no provider is named \"gpu\"; there are: owl\n"));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(2), "owl: no provider is named \"gpu\"; there are: owl\n"));
     assert_eq!(Place::new().owl(&["check"]).code, Some(2));
     assert_eq!(Place::new().owl(&["check", "--timeout", "0"]).code, Some(2));
     assert_eq!(server.log().opened(), 0);
@@ -316,7 +316,7 @@ async fn one_broken_provider_does_not_hide_the_others() {
     );
     place.write("owl.json5", &text);
     let ended = place.owl(&["check", "--json"]);
-    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((ended.code, &report["ok"]), (Some(1), &Value::Bool(false)));
     let status = |provider: usize, step: usize| report["providers"][provider]["steps"][step]["status"].as_str();
     assert_eq!((status(0, 2), status(0, 3), status(1, 8)), (Some("failed"), Some("skipped"), Some("ok")));

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use owl_testkit::{Credential, InferenceOptions, InferenceServer, TokenOptions, TokenServer};
 
-use crate::program::{CANARY, Ended, Place};
+use crate::command::{CANARY, Ended, Place};
 
 fn server(credential: Credential) -> InferenceServer {
     InferenceServer::start(InferenceOptions { credential, ..InferenceOptions::default() })
@@ -105,7 +105,7 @@ async fn nothing_is_overwritten_without_force() {
     let place = Place::new();
     place.write("owl.json5", "// mine");
     let ended = init(&place, &server, &[]);
-    assert_eq!((ended.code, &*ended.err), (Some(2), "owl: owl.json5 exists already; --force replaces it\n"));
+    assert_eq!((ended.code, &*ended.stderr), (Some(2), "owl: owl.json5 exists already; --force replaces it\n"));
     assert_eq!((place.read("owl.json5").as_str(), server.log().opened()), ("// mine", 0));
     assert_eq!(init(&place, &server, &["--force"]).code, Some(0));
     assert_eq!(place.owl(&["config", "check"]).code, Some(0));
@@ -117,8 +117,8 @@ async fn a_private_address_needs_a_word() {
     let place = Place::new();
     let ended = place.owl(&["config", "init", "--yes", "--base-url", &server.base_url()]);
     assert_eq!(ended.code, Some(1));
-    assert!(ended.err.contains("127.0.0.1 is in 127.0.0.0/8, loopback"), "{}", ended.err);
-    assert!(ended.err.contains("--allow-private-network writes `allowPrivateNetwork: true`"), "{}", ended.err);
+    assert!(ended.stderr.contains("127.0.0.1 is in 127.0.0.0/8, loopback"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--allow-private-network writes `allowPrivateNetwork: true`"), "{}", ended.stderr);
     assert_eq!((place.path("owl.json5").exists(), server.log().opened()), (false, 0));
 }
 
@@ -141,7 +141,7 @@ async fn listening_for_others_makes_a_key() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let text = place.read("owl.json5");
     let key = text.split_once("key: \"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
-    assert!(key.len() == 64 && !ended.out.contains(key), "{text}");
+    assert!(key.len() == 64 && !ended.stdout.contains(key), "{text}");
     assert_eq!(mode(&place, "owl.json5"), 0o600);
     assert_eq!(place.owl(&["config", "check"]).code, Some(0));
 }
@@ -151,7 +151,7 @@ async fn a_missing_answer_names_its_flag() {
     let place = Place::new();
     let check = |flags: &[&str], expect: &str| {
         let ended = place.owl(&[&["config", "init"], flags].concat());
-        assert_eq!((ended.code, ended.err.as_str()), (Some(2), format!("owl: {expect}\n").as_str()), "{flags:?}");
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(2), format!("owl: {expect}\n").as_str()), "{flags:?}");
         assert!(!place.path("owl.json5").exists());
     };
     let url = ["--base-url", "http://127.0.0.1:1"];

@@ -54,5 +54,3 @@ mod documents;
 mod init;
 #[cfg(test)]
 mod models;
-#[cfg(test)]
-mod program;
