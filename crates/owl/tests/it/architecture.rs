@@ -24,6 +24,11 @@ const NOWHERE: &[&str] = &[
     "openssl-sys",
     "hyper-proxy",
     "trust-dns-resolver",
+    "flate2",
+    "brotli",
+    "zstd",
+    "async-compression",
+    "miniz_oxide",
 ];
 
 /// What only `owl-egress` may depend on: what it takes to open a connection outwards.
@@ -44,6 +49,8 @@ fn root() -> PathBuf {
 struct Dependencies {
     names: BTreeMap<String, String>,
     edges: BTreeMap<String, Vec<String>>,
+    /// What the gateway's own manifest asks of `hyper` and `hyper-util`, without its tests.
+    gateway_features: Vec<String>,
 }
 
 impl Dependencies {
@@ -61,6 +68,14 @@ impl Dependencies {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let packages = metadata["packages"].as_array().expect("packages");
         let names = packages.iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+        let gateway = packages.iter().find(|package| package["name"] == "owl-gateway").expect("the gateway");
+        let gateway_features = gateway["dependencies"]
+            .as_array()
+            .expect("dependencies")
+            .iter()
+            .filter(|one| one["kind"].is_null() && (one["name"] == "hyper" || one["name"] == "hyper-util"))
+            .flat_map(|one| one["features"].as_array().expect("features").iter().map(text))
+            .collect();
         let is_normal = |dependency: &&Value| {
             dependency["dep_kinds"].as_array().expect("kinds").iter().any(|kind| kind["kind"].is_null())
         };
@@ -72,7 +87,7 @@ impl Dependencies {
                 (text(&node["id"]), dependencies.iter().filter(is_normal).map(|one| text(&one["pkg"])).collect())
             })
             .collect();
-        Self { names, edges }
+        Self { names, edges, gateway_features }
     }
 
     fn id(&self, name: &str) -> &String {
@@ -115,6 +130,10 @@ fn there_is_one_way_out() {
             assert!(!direct.contains(banned), "{package} depends on {banned}, which belongs to owl-egress");
         }
     }
+    let features = &dependencies.gateway_features;
+    assert!(features.iter().any(|feature| feature == "server"), "the list of features is not read right");
+    let client = features.iter().find(|feature| feature.starts_with("client"));
+    assert_eq!(client, None, "owl-gateway asks for hyper's client half, which belongs to owl-egress");
     assert!(dependencies.direct("owl-egress").contains("tokio-rustls"), "the list of packages is not read right");
 }
 
@@ -148,6 +167,7 @@ fn modules_know_only_what_lies_below_them() {
     for (module, allowed) in MAY_USE {
         for file in files_of(&source, module) {
             let text = fs::read_to_string(&file).expect("readable");
+            assert!(!text.contains("use crate::{"), "{}: one `use crate::…` for each module", file.display());
             for (number, line) in text.lines().enumerate() {
                 for named in line.split("crate::").skip(1) {
                     let name: String = named.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();

@@ -97,12 +97,18 @@ fn every_configuration_in_the_documents_loads() {
 #[test]
 fn every_error_code_is_documented() {
     let text = fs::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md");
-    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    let table = text.lines().skip_while(|line| !line.starts_with("| code | status |"));
+    let rows: Vec<&str> =
+        table.take_while(|line| line.starts_with('|')).filter(|line| line.starts_with("| `")).collect();
     for code in CODES {
         let row = rows.iter().find(|row| row.starts_with(&format!("| `{}` |", code.code)));
         let row = row.unwrap_or_else(|| panic!("docs/errors.md has no row for `{}` ({})", code.code, code.meaning));
         let status = code.status.map_or("the provider's own".to_owned(), |status| status.as_u16().to_string());
         assert!(row.contains(&status), "docs/errors.md: `{}` has status {status}", code.code);
         assert!(row.contains(code.kind), "docs/errors.md: `{}` has type {}", code.code, code.kind);
+    }
+    for row in &rows {
+        let code = row.split('`').nth(1).expect("a code");
+        assert!(CODES.iter().any(|known| known.code == code), "docs/errors.md: Owl knows no code `{code}`");
     }
 }
