@@ -31,6 +31,7 @@ pub(crate) struct Live {
 impl Live {
     pub(crate) async fn open(connected: Connected) -> hyper::Result<Self> {
         let meter = connected.stream.meter();
+        #[expect(clippy::disallowed_types, reason = "this is owl-egress")]
         let (sender, driver) =
             hyper::client::conn::http1::Builder::new().handshake(TokioIo::new(connected.stream)).await?;
         Ok(Self { sender, driver: Some(driver), meter })

@@ -16,6 +16,7 @@ mod bytes;
 mod headers;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a client of Owl's")]
 mod cancel;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod private_rule;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a client of Owl's")]
 mod listener;
 #[cfg(test)]
 mod stopping;
