@@ -220,3 +220,16 @@ fn read_events<'a>(limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> 
     events.extend(parser.finish());
     (events, failed)
 }
+
+/// A form whose model was replaced is a form with that model, and nothing else in it has changed.
+pub(crate) fn multipart(body: &[u8]) {
+    let content_type = "multipart/form-data; boundary=x";
+    let body = bytes::Bytes::copy_from_slice(body);
+    let Ok(facts) = owl_wire::FormFacts::scan(content_type, &body) else { return };
+    let Some(model) = facts.model else { return };
+    let spliced = owl_wire::multipart::splice(&body, model.span.clone(), "another-model");
+    assert_eq!(spliced[..model.span.start], body[..model.span.start]);
+    assert!(spliced.ends_with(&body[model.span.end..]));
+    let again = owl_wire::FormFacts::scan(content_type, &spliced).expect("still a form");
+    assert_eq!(again.model.expect("still a model").name, "another-model");
+}

@@ -30,3 +30,8 @@ fn response_splice() {
 fn sse() {
     check("sse", invariants::sse);
 }
+
+#[test]
+fn multipart() {
+    check("multipart", |body, _| invariants::multipart(body));
+}

@@ -107,7 +107,8 @@ pub(crate) struct RawLimits {
     /// How long a client may take to send a request's headers; an idle connection is closed after the same time.
     #[schemars(example = &"10s")]
     pub(crate) header_timeout: RawDuration,
-    /// How long a client may pause while it sends a request's body.
+    /// How long a client may pause while it sends a request's body. The whole body may take this time, and as long again
+    /// for every 64 KiB that have come.
     #[schemars(example = &"10s")]
     pub(crate) body_timeout: RawDuration,
 }

@@ -854,3 +854,13 @@ proptest! {
         prop_assert!(!told.contains("please report this"), "{}\n{}", json, told);
     }
 }
+
+#[test]
+fn the_fuzz_seeds_end_in_a_configuration_or_in_problems() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/config");
+    let results: Vec<bool> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| super::check_text(&std::fs::read(entry.unwrap().path()).unwrap()).is_ok())
+        .collect();
+    assert!(results.contains(&true) && results.contains(&false), "{results:?}");
+}

@@ -15,8 +15,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -42,22 +40,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// The smallest buffer that hyper takes for a request's head, in bytes.
 const SMALLEST_HEAD: usize = 8 * 1024;
 
-/// Reads the listener's certificate and key.
+/// What the listener speaks TLS with.
 pub(super) fn tls_acceptor(tls: &ServerTls) -> Result<TlsAcceptor, String> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&tls.cert)
-        .and_then(Iterator::collect)
-        .map_err(|error| format!("cert: {}: {error}", tls.cert.display()))?;
-    if chain.is_empty() {
-        return Err(format!("cert: {}: it holds no PEM certificate", tls.cert.display()));
-    }
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| format!("key: {}: {error}", tls.key.display()))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| format!("{} and {}: {error}", tls.cert.display(), tls.key.display()))?;
+    let mut config = tls.load().map_err(|error| format!("{}: {}", error.key, error.reason))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
