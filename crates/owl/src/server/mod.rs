@@ -1,7 +1,7 @@
 //! The HTTP door: the OpenAI-compatible API.
 //!
-//! [`listen`] accepts connections, [`routes`] sends each request to the one file of its endpoint, [`client_auth`] knows
-//! who asks, [`error`] has every status and code, [`record`] writes the one line that a request leaves.
+//! `listen` accepts connections, `routes` sends each request to the one file of its endpoint, `client_auth` knows
+//! who asks, [`error`] has every status and code, `record` writes the one line that a request leaves.
 
 mod client_auth;
 pub mod error;

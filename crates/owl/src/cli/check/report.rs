@@ -1,6 +1,6 @@
 //! What the doctor found, step by step, and how it is shown.
 //!
-//! A finding never holds a credential: what a server says goes through [`super::call::Caller`], which takes it out.
+//! A finding never holds a credential: what a server says goes through `Caller`, which takes it out.
 
 use std::future::Future;
 use std::io::{self, IsTerminal as _};
