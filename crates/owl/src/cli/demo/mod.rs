@@ -9,7 +9,7 @@ mod script;
 mod server;
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ use super::chat::answer::{Answer, AnswerReader};
 use super::chat::end_of_output;
 use super::chat::screen::Screen;
 use super::serve::{asked_to_stop, run_until_stopped};
-use super::{failed, log};
+use super::{failed, log, say};
 use crate::config::{Config, check_text};
 use crate::gateway::Gateway;
 use crate::server::{BindError, Server};
@@ -248,11 +248,4 @@ for chunk in client.chat.completions.create(model="{MODEL}", messages=messages, 
 {BOLD}Owl listens on http://{address} until Ctrl-C.{BOLD:#} Requests show up here:
 "#
     )
-}
-
-/// Says something at once, whoever reads it.
-fn say(text: &str) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
 }
