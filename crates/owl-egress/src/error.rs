@@ -231,7 +231,7 @@ impl From<Denied> for EgressError {
 }
 
 /// An I/O error without the operating system's number.
-fn plain_io(error: &io::Error) -> String {
+pub(crate) fn plain_io(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused (is the server running, and on this port?)".to_owned(),
         io::ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
@@ -243,7 +243,7 @@ fn plain_io(error: &io::Error) -> String {
 }
 
 /// A resolver's error without the C library's prefix.
-fn plain_resolve(error: &io::Error) -> String {
+pub(crate) fn plain_resolve(error: &io::Error) -> String {
     let text = error.to_string();
     text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()
 }
@@ -265,7 +265,7 @@ fn plain_exchange(answered: bool, error: &hyper::Error) -> String {
     }
 }
 
-fn plain_duration(duration: Duration) -> String {
+pub(crate) fn plain_duration(duration: Duration) -> String {
     if duration.subsec_millis() == 0 {
         format!("{} s", duration.as_secs())
     } else {

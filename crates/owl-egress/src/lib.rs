@@ -11,22 +11,33 @@
 //! connection is made), [`credential`] (what is shown on it), [`upstream`] (the client), [`error`] (what can go wrong).
 
 pub mod address;
+pub mod audit;
 pub mod connect;
 pub mod credential;
+mod dial;
 pub mod error;
+mod guard;
 mod login;
+pub mod network;
 pub mod policy;
 mod pool;
-mod resolve;
+pub mod proxy;
+pub mod rate;
+pub mod resolve;
+mod stream;
 pub mod target;
 pub mod tls;
 pub mod upstream;
+pub mod web;
 
 mod table;
 
+pub use audit::{AuditEvent, AuditSink, Caller};
 pub use credential::{Authentication, BasicCredential, OAuth2, Secret, SecretSource};
 pub use error::EgressError;
+pub use network::Network;
 pub use policy::{Denied, EgressPolicy, PolicyRules};
 pub use target::TargetUrl;
 pub use tls::TlsOptions;
 pub use upstream::{ConnectionReport, Timeouts, UpstreamBody, UpstreamClient, UpstreamOptions, UpstreamRequest};
+pub use web::{WebClient, WebError, WebLimits, WebOptions, WebRequest, WebResponse};

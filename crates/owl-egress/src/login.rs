@@ -14,11 +14,13 @@ use serde::Deserialize;
 use tokio::sync::Mutex as AsyncMutex;
 use zeroize::Zeroizing;
 
+use crate::audit::Caller;
 use crate::credential::{
     Authentication, BasicCredential, OAuth2, Secret, SecretSource, basic_header, bearer_header, pair_header,
     secret_header,
 };
 use crate::error::{EgressError, LoginError, TokenError};
+use crate::network::Network;
 use crate::tls::{TlsOptions, TlsOptionsError};
 use crate::upstream::{Timeouts, UpstreamClient, UpstreamOptions, UpstreamRequest};
 
@@ -90,9 +92,10 @@ impl Login {
         extra: Vec<(HeaderName, SecretSource)>,
         tls: &TlsOptions,
         timeouts: Timeouts,
+        network: &Network,
     ) -> Result<Self, TlsOptionsError> {
         let token_client = match &authentication {
-            Authentication::OAuth2(grant) => Some(Box::new(token_client(grant, tls, timeouts)?)),
+            Authentication::OAuth2(grant) => Some(Box::new(token_client(grant, tls, timeouts, network)?)),
             Authentication::None
             | Authentication::Bearer(_)
             | Authentication::Basic(_)
@@ -279,12 +282,18 @@ impl Login {
     }
 }
 
-fn token_client(grant: &OAuth2, tls: &TlsOptions, timeouts: Timeouts) -> Result<UpstreamClient, TlsOptionsError> {
+fn token_client(
+    grant: &OAuth2,
+    tls: &TlsOptions,
+    timeouts: Timeouts,
+    network: &Network,
+) -> Result<UpstreamClient, TlsOptionsError> {
     let mut options = UpstreamOptions::new("token endpoint", grant.token_url.clone());
     // The private authority holds for the token endpoint too; the client certificate is the provider's alone.
     options.tls = TlsOptions { ca: tls.ca.clone(), ..TlsOptions::default() };
     options.rules = grant.rules.clone();
     options.timeouts.connect = timeouts.connect;
+    options.network = network.clone();
     UpstreamClient::with_prefix(options, String::new())
 }
 
@@ -306,7 +315,7 @@ fn token_request(grant: &OAuth2) -> UpstreamRequest {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     let path = grant.token_url.path_and_query().trim_start_matches('/').to_owned();
-    UpstreamRequest { method: Method::POST, path, headers, body: Bytes::from(form.finish()) }
+    UpstreamRequest { method: Method::POST, path, headers, body: Bytes::from(form.finish()), caller: Caller::default() }
 }
 
 struct Token {

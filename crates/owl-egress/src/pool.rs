@@ -5,18 +5,22 @@
 //! those that nobody takes in time.
 
 use std::fmt;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as _, Frame};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use crate::connect::{Connected, Meter, Stream};
+use crate::stream::{Meter, OpenAccess, Stream};
 
 type Driver = Connection<TokioIo<Stream>, Full<Bytes>>;
 
@@ -26,15 +30,29 @@ pub(crate) struct Live {
     /// `None` once it has ended.
     driver: Option<Driver>,
     meter: Arc<Meter>,
+    /// Tells the audit when it is dropped, if its beginning was told.
+    _access: Option<OpenAccess>,
 }
 
 impl Live {
-    pub(crate) async fn open(connected: Connected) -> hyper::Result<Self> {
-        let meter = connected.stream.meter();
+    pub(crate) async fn open(stream: Stream) -> hyper::Result<Self> {
         #[expect(clippy::disallowed_types, reason = "this is owl-egress")]
-        let (sender, driver) =
-            hyper::client::conn::http1::Builder::new().handshake(TokioIo::new(connected.stream)).await?;
-        Ok(Self { sender, driver: Some(driver), meter })
+        Self::open_with(&hyper::client::conn::http1::Builder::new(), stream).await
+    }
+
+    /// A connection whose server may send heads of `head_bytes` with `head_fields` fields at most.
+    pub(crate) async fn open_bounded(stream: Stream, head_bytes: usize, head_fields: usize) -> hyper::Result<Self> {
+        #[expect(clippy::disallowed_types, reason = "this is owl-egress")]
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        builder.max_buf_size(head_bytes).max_headers(head_fields);
+        Self::open_with(&builder, stream).await
+    }
+
+    #[expect(clippy::disallowed_types, reason = "this is owl-egress")]
+    async fn open_with(builder: &hyper::client::conn::http1::Builder, mut stream: Stream) -> hyper::Result<Self> {
+        let (meter, access) = (stream.meter(), stream.take_access());
+        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
+        Ok(Self { sender, driver: Some(driver), meter, _access: access })
     }
 
     /// Moves the connection forward; `Ready` when it has ended.
@@ -52,6 +70,24 @@ impl Live {
         result
     }
 
+    /// Drives the connection until the next piece of a body that comes over it is there.
+    pub(crate) fn poll_body(
+        &mut self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let mut unwoken = Context::from_waker(Waker::noop());
+        if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(&mut unwoken) {
+            return Poll::Ready(frame);
+        }
+        let driven = self.poll_drive(cx);
+        match (Pin::new(incoming).poll_frame(&mut unwoken), driven) {
+            (Poll::Ready(frame), _) => Poll::Ready(frame),
+            (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Some(Err(error))),
+            (Poll::Pending, Poll::Ready(Ok(())) | Poll::Pending) => Poll::Pending,
+        }
+    }
+
     /// How many bytes have come over this connection so far.
     pub(crate) fn received(&self) -> u64 {
         self.meter.received()
@@ -67,6 +103,26 @@ impl Live {
         let mut cx = Context::from_waker(Waker::noop());
         self.poll_drive(&mut cx).is_pending() && self.sender.is_ready()
     }
+}
+
+/// Drives `live` until the answer's head is there.
+pub(crate) async fn first_byte(live: &mut Live, message: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
+    // Outside tokio's cooperative budget, which would wake a task that is not to be woken.
+    let mut answer = pin!(tokio::task::unconstrained(live.sender.send_request(message)));
+    // Only driving the connection can complete the answer, and the answer is looked at after every drive: it needs no
+    // waker, and this task is spared being woken by itself.
+    poll_fn(|cx| {
+        let mut unwoken = Context::from_waker(Waker::noop());
+        let driven = live.poll_drive(cx);
+        if let Poll::Ready(answer) = answer.as_mut().poll(&mut unwoken) {
+            return Poll::Ready(answer);
+        }
+        match driven {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }
 
 impl fmt::Debug for Live {

@@ -14,6 +14,44 @@ use crate::target::{Host, LOCALHOST, TargetUrl};
 /// How many lookups one upstream may have under way.
 pub(crate) const LOOKUPS: usize = 8;
 
+/// Who resolves names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ResolverOptions {
+    /// The system: `/etc/hosts`, then whatever the system is configured to ask.
+    #[default]
+    System,
+    /// These DNS servers, and nothing else.
+    Servers(Vec<SocketAddr>),
+}
+
+/// Resolves names. Cloning it is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Resolver {
+    options: Arc<ResolverOptions>,
+}
+
+impl Resolver {
+    /// A resolver that has asked nobody yet.
+    pub fn new(options: ResolverOptions) -> Self {
+        Self { options: Arc::new(options) }
+    }
+
+    /// What it was made from.
+    pub fn options(&self) -> &ResolverOptions {
+        &self.options
+    }
+
+    /// The addresses of a host that the operator wrote: as it was typed, so that search lists apply.
+    pub(crate) async fn lookup_as_typed(&self, target: &TargetUrl, places: &Arc<Semaphore>) -> io::Result<Vec<IpAddr>> {
+        resolve(target, places).await
+    }
+
+    /// The addresses of a host that anyone wrote: of the absolute name, without a search list.
+    pub(crate) async fn lookup_absolute(&self, target: &TargetUrl, places: &Arc<Semaphore>) -> io::Result<Vec<IpAddr>> {
+        resolve(target, places).await
+    }
+}
+
 /// All addresses of the target's host, each once, in the resolver's order.
 ///
 /// # Errors

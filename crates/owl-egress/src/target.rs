@@ -81,7 +81,19 @@ impl TargetUrl {
     /// # Errors
     /// It is not a URL, not `http` or `https`, holds credentials, or its host cannot be a DNS name.
     pub fn parse(text: &str) -> Result<Self, InvalidTarget> {
-        let url = parse_http(text)?;
+        Self::unattended(parse_http(text)?)
+    }
+
+    /// The URL that `reference`, a `Location` say, means on a page of this one.
+    ///
+    /// # Errors
+    /// As [`TargetUrl::parse`].
+    pub fn join(&self, reference: &str) -> Result<Self, InvalidTarget> {
+        Self::unattended(http_only(self.url.join(reference).map_err(InvalidTarget::Parse)?)?)
+    }
+
+    /// A URL that anyone may have written holds no credentials.
+    fn unattended(url: Url) -> Result<Self, InvalidTarget> {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidTarget::UserInfo);
         }
@@ -184,7 +196,10 @@ pub(crate) fn is_localhost_name(name: &str) -> bool {
 
 /// Parses `text`, for http and https only.
 fn parse_http(text: &str) -> Result<Url, InvalidTarget> {
-    let url = Url::parse(text).map_err(InvalidTarget::Parse)?;
+    http_only(Url::parse(text).map_err(InvalidTarget::Parse)?)
+}
+
+fn http_only(url: Url) -> Result<Url, InvalidTarget> {
     if matches!(url.scheme(), "http" | "https") {
         return Ok(url);
     }

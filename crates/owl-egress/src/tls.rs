@@ -285,6 +285,21 @@ impl TlsProfile {
         }
     }
 
+    /// The same without tickets of earlier sessions, which would tell one server about another visit.
+    pub(crate) fn without_resumption(mut self) -> Self {
+        let config = Arc::make_mut(&mut self.config);
+        config.resumption = rustls::client::Resumption::disabled();
+        self
+    }
+
+    /// What a failed handshake means.
+    pub(crate) fn handshake_failure(&self, error: &io::Error) -> String {
+        self.explain(error).unwrap_or_else(|| match error.kind() {
+            io::ErrorKind::UnexpectedEof => "the server closed the connection in the handshake".to_owned(),
+            _ => error.to_string(),
+        })
+    }
+
     /// What a failure means, in a clause that says what to do; `None` when `error` is not about TLS.
     pub(crate) fn explain(&self, error: &(dyn Error + 'static)) -> Option<String> {
         let mut reason = explain_tls(rustls_error(error)?, &self.trust, self.shows_certificate);
@@ -308,6 +323,23 @@ fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Erro
         next = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
     }
     None
+}
+
+/// What a failed handshake means, without a word that the server chose.
+pub(crate) fn public_failure(error: &io::Error) -> &'static str {
+    match rustls_error(error) {
+        Some(rustls::Error::InvalidCertificate(reason)) => match reason {
+            CertificateError::UnknownIssuer => "its certificate is signed by an authority that is not known",
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for another name"
+            }
+            _ => "its certificate is not acceptable",
+        },
+        Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS on this port",
+        Some(rustls::Error::AlertReceived(_)) => "it ended the handshake",
+        _ => "the handshake broke off",
+    }
 }
 
 fn explain_tls(error: &rustls::Error, trust: &Trust, shows_certificate: bool) -> String {

@@ -4,11 +4,10 @@
 //! cannot be built from a URL that came with a request. It passes answers on as they are, 401 included, after it has
 //! tried once with a credential read anew.
 
-use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,16 +16,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 
+use crate::audit::Caller;
 use crate::connect::Connector;
 use crate::credential::{Authentication, SecretSource};
 use crate::error::{EgressError, Waiting};
+use crate::guard::Guard;
 use crate::login::Login;
+use crate::network::Network;
 use crate::policy::{EgressPolicy, Opened, PolicyRules};
-use crate::pool::{Live, Pool};
-use crate::resolve::LOOKUPS;
+use crate::pool::{Live, Pool, first_byte};
 use crate::target::{Scheme, TargetUrl};
 use crate::tls::{TlsOptions, TlsOptionsError, TlsReport};
 
@@ -68,6 +68,8 @@ pub struct UpstreamOptions {
     pub idle_timeout: Duration,
     /// How many idle connections are kept.
     pub max_idle: usize,
+    /// What it shares with the other clients.
+    pub network: Network,
 }
 
 impl UpstreamOptions {
@@ -88,9 +90,13 @@ impl UpstreamOptions {
             timeouts: Timeouts::default(),
             idle_timeout: Self::IDLE_TIMEOUT,
             max_idle: Self::MAX_IDLE,
+            network: Network::default(),
         }
     }
 }
+
+/// The most that may come before an answer's head is complete, in bytes.
+const HEAD_LIMIT: u64 = 1024 * 1024;
 
 /// A request to an upstream.
 #[derive(Clone, Debug)]
@@ -103,6 +109,8 @@ pub struct UpstreamRequest {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// On whose behalf.
+    pub caller: Caller,
 }
 
 /// What was seen while a connection was made, for diagnosis.
@@ -143,14 +151,14 @@ impl UpstreamClient {
         };
         let host = HeaderValue::from_str(&options.base_url.authority())
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
-        let login = Login::new(options.authentication, options.headers, &options.tls, options.timeouts)?;
+        let login =
+            Login::new(options.authentication, options.headers, &options.tls, options.timeouts, &options.network)?;
+        let component = format!("provider {}", options.name).into();
         let connector = Connector {
-            owner: options.name,
+            guard: Guard::new(component, EgressPolicy::new(options.rules), options.network),
             target: options.base_url,
-            policy: EgressPolicy::new(options.rules),
             tls,
             timeout: options.timeouts.connect,
-            lookups: Arc::new(Semaphore::new(LOOKUPS)),
         };
         let pool = Pool::new(options.idle_timeout, options.max_idle);
         Ok(Self { connector, prefix, host, login, timeouts: options.timeouts, pool })
@@ -199,7 +207,7 @@ impl UpstreamClient {
     /// # Errors
     /// [`EgressError::Denied`].
     pub fn judge_name(&self) -> Result<(), EgressError> {
-        Ok(self.connector.policy.judge_operator_target(&self.connector.target)?)
+        Ok(self.connector.guard.policy.judge_operator_target(&self.connector.target)?)
     }
 
     /// The addresses that the base URL's host has now, not judged; for diagnosis.
@@ -215,7 +223,7 @@ impl UpstreamClient {
     /// # Errors
     /// As for [`UpstreamClient::send`], up to the TCP connection.
     pub async fn reach(&self) -> Result<SocketAddr, EgressError> {
-        self.connector.reach().await
+        self.connector.reach(&Caller::default()).await
     }
 
     /// Opens one connection, reports what was seen, and closes it.
@@ -223,7 +231,7 @@ impl UpstreamClient {
     /// # Errors
     /// As for [`UpstreamClient::send`], up to the end of the TLS handshake.
     pub async fn probe(&self) -> Result<ConnectionReport, EgressError> {
-        let connected = self.connector.connect().await?;
+        let connected = self.connector.connect(&Caller::default()).await?;
         Ok(ConnectionReport { peer: connected.peer, tls: connected.tls })
     }
 
@@ -282,13 +290,14 @@ impl UpstreamClient {
             let before = live.received();
             match self.exchange(live, self.message(request, uri, shown)).await {
                 Err((EgressError::Exchange { answered: false, .. }, received)) if received == before => {
-                    tracing::debug!(provider = %self.connector.owner, "a pooled connection was closed; opening another");
+                    tracing::debug!(component = %self.connector.guard.component, "a pooled connection was closed; opening another");
                 }
                 result => return result.map_err(|(error, _)| error),
             }
         }
-        let connected = self.connector.connect().await?;
-        let live = Live::open(connected).await.map_err(|source| EgressError::Exchange { answered: false, source })?;
+        let connected = self.connector.connect(&request.caller).await?;
+        let live =
+            Live::open(connected.stream).await.map_err(|source| EgressError::Exchange { answered: false, source })?;
         self.exchange(Box::new(live), self.message(request, uri, shown)).await.map_err(|(error, _)| error)
     }
 
@@ -323,7 +332,7 @@ impl UpstreamClient {
         message: Request<Full<Bytes>>,
     ) -> Result<Response<UpstreamBody>, (EgressError, u64)> {
         let before = live.received();
-        live.meter().expect_head();
+        live.meter().expect_head(HEAD_LIMIT);
         let waiting = first_byte(&mut live, message);
         let answer = match self.timeouts.first_byte {
             None => waiting.await,
@@ -334,7 +343,7 @@ impl UpstreamClient {
         };
         match answer {
             Ok(response) => {
-                live.meter().head_came();
+                live.meter().head_came(response.status());
                 Ok(response.map(|incoming| UpstreamBody::new(self, incoming, live)))
             }
             Err(source) => {
@@ -355,26 +364,6 @@ fn exchange_error(connector: &Connector, answered: bool, source: hyper::Error) -
         Some(reason) => EgressError::Tls { origin: connector.target.origin(), reason },
         None => EgressError::Exchange { answered, source },
     }
-}
-
-/// Drives `live` until the answer's head is there.
-async fn first_byte(live: &mut Live, message: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
-    // Outside tokio's cooperative budget, which would wake a task that is not to be woken.
-    let mut answer = pin!(tokio::task::unconstrained(live.sender.send_request(message)));
-    // Only driving the connection can complete the answer, and the answer is looked at after every drive: it needs no
-    // waker, and this task is spared being woken by itself.
-    poll_fn(|cx| {
-        let mut unwoken = Context::from_waker(Waker::noop());
-        let driven = live.poll_drive(cx);
-        if let Poll::Ready(answer) = answer.as_mut().poll(&mut unwoken) {
-            return Poll::Ready(answer);
-        }
-        match driven {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }
 
 /// `/v1` behind a base path that names no version; slashes at the end do not matter.
@@ -427,18 +416,10 @@ impl UpstreamBody {
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let mut unwoken = Context::from_waker(Waker::noop());
-        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(&mut unwoken) {
-            return Poll::Ready(frame);
-        }
-        let Some(live) = &mut self.live else {
-            return Poll::Ready(None);
-        };
-        let driven = live.poll_drive(cx);
-        match (Pin::new(&mut self.incoming).poll_frame(&mut unwoken), driven) {
-            (Poll::Ready(frame), _) => Poll::Ready(frame),
-            (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Some(Err(error))),
-            (Poll::Pending, Poll::Ready(Ok(())) | Poll::Pending) => Poll::Pending,
+        let Self { incoming, live, .. } = self;
+        match live {
+            Some(live) => live.poll_body(incoming, cx),
+            None => Pin::new(incoming).poll_frame(cx),
         }
     }
 }
@@ -532,9 +513,10 @@ mod tests {
         let mut options = UpstreamOptions::new("owl", target);
         options.rules.allow_private_network = true;
         let client = UpstreamClient::new(options).expect("no TLS files");
-        let (connected, accepted) = tokio::join!(client.connector.connect(), listener.accept());
+        let caller = Caller::default();
+        let (connected, accepted) = tokio::join!(client.connector.connect(&caller), listener.accept());
         let (mut server, _) = accepted.expect("accepted");
-        let mut live = Live::open(connected.unwrap_or_else(|error| panic!("{error}"))).await.expect("open");
+        let mut live = Live::open(connected.unwrap_or_else(|error| panic!("{error}")).stream).await.expect("open");
 
         let (answer, ()) = tokio::join!(first_byte(&mut live, request(address)), async {
             assert!(server.read(&mut [0; 1024]).await.expect("a request") > 0);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderValue;
+use owl_egress::Caller;
 
 /// The longest request id that is taken over from a client, in bytes.
 const LONGEST_FOREIGN_ID: usize = 128;
@@ -81,5 +82,14 @@ impl RequestContext {
     /// A context for work that Owl's own command line asks for.
     pub fn local() -> Self {
         Self { id: RequestId::generate(), principal: Principal::Local, started: Instant::now() }
+    }
+
+    /// On whose behalf Owl calls others, for the audit.
+    pub fn caller(&self) -> Caller {
+        let key = match &self.principal {
+            Principal::Key(name) => Some(Arc::clone(name)),
+            Principal::Local | Principal::Stranger => None,
+        };
+        Caller { request_id: Some(Arc::clone(&self.id.0)), key }
     }
 }

@@ -52,6 +52,7 @@ pub(super) enum Rule {
     LoopbackAddress,
     LinkLocalAddress,
     SpecialAddress,
+    Pivot,
 }
 
 /// A refusal.
@@ -146,7 +147,8 @@ impl Denied {
             | Rule::PrivateAddress
             | Rule::LoopbackAddress
             | Rule::LinkLocalAddress
-            | Rule::SpecialAddress => None,
+            | Rule::SpecialAddress
+            | Rule::Pivot => None,
         };
         Self {
             stage: kind.stage_before_addresses(),
@@ -184,6 +186,12 @@ impl Denied {
         }
     }
 
+    /// A refusal of an address that the policy opens, for another reason.
+    pub(super) fn opened(target: &TargetUrl, kind: Rule, opened: &super::Opened) -> Self {
+        let subject = Subject { address: opened.connect_to, class: opened.class, inner: None };
+        Self::address(target, kind, subject, None)
+    }
+
     /// The refusal without any resolved address or range, and without a hint that gives one away: for clients and models.
     pub fn public_message(&self) -> String {
         let Self { host, port, .. } = self;
@@ -205,6 +213,7 @@ impl Denied {
             | Rule::LoopbackAddress
             | Rule::LinkLocalAddress
             | Rule::SpecialAddress => format!("{host} is not allowed by the egress policy"),
+            Rule::Pivot => format!("a public page redirects to {host}, which the egress policy does not allow"),
         }
     }
 
@@ -235,6 +244,7 @@ impl Denied {
             | Rule::LoopbackAddress
             | Rule::LinkLocalAddress
             | Rule::SpecialAddress => self.subject(f, ""),
+            Rule::Pivot => self.subject(f, "a public page may not redirect into a private network"),
         }
     }
 
@@ -350,6 +360,7 @@ impl Rule {
             Self::LoopbackAddress => "loopback-address",
             Self::LinkLocalAddress => "link-local-address",
             Self::SpecialAddress => "special-address",
+            Self::Pivot => "redirect-into-private-network",
         }
     }
 
@@ -371,7 +382,8 @@ impl Rule {
             | Self::PrivateAddress
             | Self::LoopbackAddress
             | Self::LinkLocalAddress
-            | Self::SpecialAddress => Stage::Dns,
+            | Self::SpecialAddress
+            | Self::Pivot => Stage::Dns,
         }
     }
 }
@@ -379,7 +391,7 @@ impl Rule {
 /// The hint for an address that no block rule refused, and what is worth knowing about its range.
 fn address_hint(kind: Rule, subject: Subject) -> (Hint, Option<Remark>) {
     let Subject { address, class, inner } = subject;
-    if kind == Rule::OwnSocket {
+    if matches!(kind, Rule::OwnSocket | Rule::Pivot) {
         return (Hint::Nothing, None);
     }
     let alone = Hint::AllowCidrs(IpNet::from(inner.map_or(address, IpAddr::V4)));

@@ -7,8 +7,10 @@
 //! Next: `pattern` (how the rules are written), `ports` and `names` (the lists), `denied` (what a refusal says).
 
 mod denied;
+mod label;
 mod names;
 mod pattern;
+pub(crate) mod pivot;
 mod ports;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -188,7 +190,7 @@ impl EgressPolicy {
     pub fn judge_url(&self, text: &str, dns: Option<&[IpAddr]>) -> Judgement {
         let target = match TargetUrl::parse(text) {
             Ok(target) => target,
-            Err(error) => return Judgement::unusable(&error),
+            Err(error) => return Judgement::of_invalid(&error),
         };
         let resolved = match target.host() {
             Host::Address(ip) => vec![*ip],
@@ -199,6 +201,22 @@ impl EgressPolicy {
             Ok(opened) => Judgement::allowed(&target, &opened),
             Err(denied) => Judgement::denied(denied),
         }
+    }
+
+    /// The same policy without its openings: what a call gets that asks for public addresses alone.
+    pub fn narrowed(&self) -> Self {
+        let rules = PolicyRules {
+            allow_private_network: false,
+            allow_hosts: Vec::new(),
+            allow_cidrs: Vec::new(),
+            ..self.rules().clone()
+        };
+        Self::new(rules)
+    }
+
+    /// Whether the operator opened the target's port, which is closed for others.
+    pub(crate) fn reopens_port(&self, target: &TargetUrl) -> bool {
+        ports::classify(target.port()) == Port::Service && self.0.names_port(target)
     }
 
     fn judge_name_and_port(&self, target: &TargetUrl, author: Author) -> Result<(), Denied> {
@@ -359,7 +377,8 @@ impl Opening {
 }
 
 impl Judgement {
-    fn unusable(error: &InvalidTarget) -> Self {
+    /// The judgement of a text that is no URL that is ever fetched.
+    pub(crate) fn of_invalid(error: &InvalidTarget) -> Self {
         let (verdict, rule) = match error {
             InvalidTarget::Parse(_) | InvalidTarget::Query | InvalidTarget::Fragment => (Verdict::Invalid, "not-a-url"),
             InvalidTarget::Scheme(_) => (Verdict::Deny, "scheme"),

@@ -72,6 +72,7 @@ impl Builder<'_, '_> {
             timeouts: timeouts?,
             idle_timeout: idle_timeout?,
             max_idle: raw.max_idle_connections,
+            network: owl_egress::Network::default(),
         };
         Some(ProviderConfig { upstream, models: ModelsConfig { all, declared, refresh: refresh? } })
     }

@@ -97,7 +97,7 @@ impl Provider {
             // The name can only be replaced in an answer that is not compressed.
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        let request = UpstreamRequest { method, path, headers, body };
+        let request = UpstreamRequest { method, path, headers, body, caller: ctx.caller() };
         let response =
             self.client().send(request).await.map_err(|error| self.failed(UpstreamFailure::Egress(error)))?;
         let mut response = judge_answer(response).await.map_err(|failure| self.failed(failure))?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
-use owl_egress::UpstreamRequest;
+use owl_egress::{Caller, UpstreamRequest};
 use owl_wire::models::{ModelObject, read_models};
 
 use super::Provider;
@@ -157,8 +157,9 @@ impl Provider {
     async fn fetch_models(&self) -> Result<Vec<ModelObject>, ListError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let request =
-            UpstreamRequest { method: Method::GET, path: "models".to_owned(), headers, body: bytes::Bytes::new() };
+        let path = "models".to_owned();
+        let (body, caller) = (bytes::Bytes::new(), Caller::default());
+        let request = UpstreamRequest { method: Method::GET, path, headers, body, caller };
         let sent = self.client().send(request).await;
         let response = sent.map_err(|error| ListError::Upstream(UpstreamFailure::Egress(error)))?;
         let judged = judge_answer(response).await;

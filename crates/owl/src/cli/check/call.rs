@@ -77,7 +77,8 @@ impl Caller<'_> {
         if !body.is_empty() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let request = UpstreamRequest { method, path: path.to_owned(), headers, body };
+        let request =
+            UpstreamRequest { method, path: path.to_owned(), headers, body, caller: owl_egress::Caller::default() };
         self.client.send(request).await.map_err(Trouble::Egress)
     }
 

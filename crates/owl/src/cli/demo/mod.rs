@@ -19,7 +19,7 @@ use anstyle::Style;
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, HeaderValue, Method, header};
-use owl_egress::{PolicyRules, TargetUrl, UpstreamClient, UpstreamOptions, UpstreamRequest};
+use owl_egress::{Caller, PolicyRules, TargetUrl, UpstreamClient, UpstreamOptions, UpstreamRequest};
 use owl_wire::chat::{ChatMessage, ChatRequest};
 
 use self::server::{DemoServer, MODEL, PASSWORD, USER};
@@ -192,7 +192,8 @@ async fn ask(address: SocketAddr) -> Result<(), DemoError> {
         ..ChatRequest::default()
     };
     let body = Bytes::from(question.to_bytes());
-    let request = UpstreamRequest { method: Method::POST, path: "chat/completions".to_owned(), headers, body };
+    let (path, caller) = ("chat/completions".to_owned(), Caller::default());
+    let request = UpstreamRequest { method: Method::POST, path, headers, body, caller };
     let response = client.send(request).await.map_err(other)?;
     let mut reader = AnswerReader::open(response).await.map_err(other)?;
     let (mut answer, mut screen) = (Answer::default(), Screen::of_stdout());
