@@ -2,6 +2,7 @@
 //!
 //! - [`inference::InferenceServer`]: an OpenAI-compatible server that the last user message scripts
 //! - [`fault::FaultServer`]: raw TCP, misbehaving step by step
+//! - [`dns::DnsServer`]: DNS over UDP and TCP, with answers in turn
 //! - [`token::TokenServer`]: an OAuth2 token endpoint (client credentials)
 //! - [`certificates::Authority`]: a private certificate authority, with leaves good and bad
 //! - [`client::Client`]: a tiny raw HTTP/1.1 client, for tests that look at the very bytes
@@ -14,6 +15,7 @@ pub mod inference;
 
 pub mod certificates;
 pub mod client;
+pub mod dns;
 pub mod fault;
 pub mod load;
 pub mod token;
@@ -23,6 +25,7 @@ pub mod http;
 
 pub use certificates::Authority;
 pub use client::Client;
+pub use dns::{DnsAnswer, DnsOutcome, DnsQuery, DnsServer};
 pub use event::{Closed, ClosedBy, ConnectionId, Event, Request};
 pub use fault::{FaultServer, Gate, Step};
 pub use inference::{Credential, InferenceOptions, InferenceServer};

@@ -24,6 +24,7 @@ const NOWHERE: &[&str] = &[
     "openssl-sys",
     "hyper-proxy",
     "trust-dns-resolver",
+    "hickory-resolver",
     "flate2",
     "brotli",
     "zstd",
@@ -32,7 +33,7 @@ const NOWHERE: &[&str] = &[
 ];
 
 /// What only `owl-egress` may depend on: what it takes to open a connection outwards.
-const ONLY_EGRESS: &[&str] = &["webpki-roots", "rustls-native-certs", "hickory-resolver"];
+const ONLY_EGRESS: &[&str] = &["webpki-roots", "rustls-native-certs", "hickory-proto"];
 
 /// Each crate's sentence: what it must not depend on, at any depth.
 const MUST_NOT: &[(&str, &[&str])] = &[

@@ -1,0 +1,110 @@
+//! From a host to its addresses; the only place that asks DNS.
+//!
+//! A host that the *operator* wrote goes to the system's resolver as it was typed, so `/etc/hosts`, Docker's DNS and a
+//! search list work. One that anybody else wrote is looked up as the absolute name that it is. DNS servers that the
+//! operator named are asked for absolute names alone. Localhost names are never asked of DNS (RFC 6761, section 6.3), and
+//! nothing is remembered: each lookup is a new question, so that a name that leads elsewhere now is judged by that.
+//!
+//! Next: `system`, `servers` and `exchange` (who is asked, and how).
+
+mod exchange;
+mod servers;
+mod system;
+
+use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::target::{Host, LOCALHOST, TargetUrl};
+
+/// How many lookups one upstream may have under way.
+pub(crate) const LOOKUPS: usize = 8;
+
+/// Who resolves names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ResolverOptions {
+    /// The system: `/etc/hosts`, then whatever the system is configured to ask.
+    #[default]
+    System,
+    /// These DNS servers, and nothing else.
+    Servers(Vec<SocketAddr>),
+}
+
+/// Resolves names. Cloning it is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Resolver {
+    options: Arc<ResolverOptions>,
+}
+
+/// Whether a search list applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    AsTyped,
+    Absolute,
+}
+
+impl Resolver {
+    /// A resolver that has asked nobody yet.
+    pub fn new(options: ResolverOptions) -> Self {
+        Self { options: Arc::new(options) }
+    }
+
+    /// What it was made from.
+    pub fn options(&self) -> &ResolverOptions {
+        &self.options
+    }
+
+    /// The addresses of a host that the operator wrote: as it was typed, so that search lists apply. Each address once,
+    /// in the resolver's order.
+    ///
+    /// # Errors
+    /// The resolver's error; an empty answer is one too.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes its sockets. A thread that waits for the system keeps its place in `places` until it
+    /// is done.
+    pub(crate) async fn lookup_as_typed(&self, target: &TargetUrl, places: &Arc<Semaphore>) -> io::Result<Vec<IpAddr>> {
+        self.lookup(target, places, Reading::AsTyped).await
+    }
+
+    /// The addresses of a host that anyone wrote: of the absolute name, without a search list. Otherwise as
+    /// [`Resolver::lookup_as_typed`].
+    pub(crate) async fn lookup_absolute(&self, target: &TargetUrl, places: &Arc<Semaphore>) -> io::Result<Vec<IpAddr>> {
+        self.lookup(target, places, Reading::Absolute).await
+    }
+
+    async fn lookup(&self, target: &TargetUrl, places: &Arc<Semaphore>, reading: Reading) -> io::Result<Vec<IpAddr>> {
+        let name = match target.host() {
+            Host::Address(address) => return Ok(vec![*address]),
+            Host::Name(_) if target.is_localhost() => return Ok(LOCALHOST.to_vec()),
+            Host::Name(name) => name.as_str(),
+        };
+        let mut addresses = match (&*self.options, reading) {
+            (ResolverOptions::System, Reading::AsTyped) => system::lookup_as_typed(name, places).await?,
+            (ResolverOptions::System, Reading::Absolute) => system::lookup_absolute(name, places).await?,
+            (ResolverOptions::Servers(servers), Reading::AsTyped | Reading::Absolute) => {
+                servers::lookup(servers, name).await?
+            }
+        };
+        let mut seen = HashSet::new();
+        addresses.retain(|address| seen.insert(*address));
+        if addresses.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+        }
+        Ok(addresses)
+    }
+}
+
+/// All addresses of the target's host, by the system's resolver.
+///
+/// # Errors
+/// As [`Resolver::lookup_as_typed`].
+pub(crate) async fn resolve(target: &TargetUrl, places: &Arc<Semaphore>) -> io::Result<Vec<IpAddr>> {
+    Resolver::default().lookup_as_typed(target, places).await
+}
+
+#[cfg(test)]
+mod tests;
