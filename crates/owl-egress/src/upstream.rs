@@ -68,7 +68,7 @@ pub struct UpstreamOptions {
     pub idle_timeout: Duration,
     /// How many idle connections are kept.
     pub max_idle: usize,
-    /// What it shares with the other clients.
+    /// What it shares with the other clients of the process, its token client included.
     pub network: Network,
 }
 

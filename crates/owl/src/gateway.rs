@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, Method, Response, header};
-use owl_egress::EgressError;
 use owl_egress::tls::TlsOptionsError;
+use owl_egress::{EgressError, Network};
 use owl_wire::{FormFacts, JsonError, RequestFacts};
 use tokio::task::JoinSet;
 
@@ -96,12 +96,14 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 impl Gateway {
-    /// Builds the gateway; connects to nothing.
+    /// Builds the gateway; connects to nothing. Every connection of its providers and their token URLs goes through
+    /// `network`.
     ///
     /// # Errors
     /// The first TLS file that cannot be used.
-    pub fn new(providers: Vec<ProviderConfig>) -> Result<Self, StartError> {
-        let build = |config: ProviderConfig| {
+    pub fn new(providers: Vec<ProviderConfig>, network: &Network) -> Result<Self, StartError> {
+        let build = |mut config: ProviderConfig| {
+            config.upstream.network = network.clone();
             let id = config.upstream.name.clone();
             Provider::new(config).map(Arc::new).map_err(|error| StartError::Tls { provider: id, error })
         };

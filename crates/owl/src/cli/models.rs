@@ -8,6 +8,7 @@ use anstyle::Style;
 use clap::Args;
 use futures_util::future::join_all;
 use owl_egress::EgressError;
+use owl_egress::audit::LogSink;
 use serde_json::{Value, json};
 
 use super::chat::end_of_output;
@@ -64,7 +65,8 @@ impl ModelsCommand {
             Ok(config) => config,
             Err(code) => return code,
         };
-        let gateway = match Gateway::new(config.providers) {
+        let network = config.egress.network(Arc::new(LogSink));
+        let gateway = match Gateway::new(config.providers, &network) {
             Ok(gateway) => gateway,
             Err(error) => return failed(&error.to_string()),
         };

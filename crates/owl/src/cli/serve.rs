@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::stream::select_all;
+use owl_egress::audit::LogSink;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{FAILED, failed, load, log};
@@ -38,8 +39,9 @@ impl ServeCommand {
 }
 
 async fn serve(config: Config) -> ExitCode {
+    let network = config.egress.network(Arc::new(LogSink));
     let Config { gateway: door, providers, .. } = config;
-    let gateway = match Gateway::new(providers) {
+    let gateway = match Gateway::new(providers, &network) {
         Ok(gateway) => Arc::new(gateway),
         Err(error) => return failed(&error.to_string()),
     };

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use owl_egress::PolicyRules;
 
+use super::env::StateFolder;
 use super::json5::{Node, Value};
 use super::problem::{KeyPath, Origin, Problem, Reporter};
 use super::raw::{
-    List, RawClientKey, RawConfig, RawCors, RawDuration, RawGateway, RawLevel, RawLimits, RawLog, RawLogFormat,
-    RawPatience, RawPolicy, RawServerTls, RawSize,
+    RawClientKey, RawConfig, RawCors, RawGateway, RawLevel, RawLimits, RawLog, RawLogFormat, RawPolicy, RawServerTls,
 };
-use super::{ClientKey, Cors, GatewayConfig, Level, Limits, LogConfig, LogFormat, ProviderConfig, ServerTls};
+use super::raw_value::{List, RawDuration, RawPatience, RawSize};
+use super::{
+    ClientKey, Cors, EgressConfig, GatewayConfig, Level, Limits, LogConfig, LogFormat, ProviderConfig, ServerTls,
+    StoreConfig,
+};
 
 /// Turns the raw configuration into the ready one and reports on the way.
 pub(crate) struct Builder<'a, 'r> {
@@ -22,6 +26,7 @@ pub(crate) struct Builder<'a, 'r> {
     folder: &'a Path,
     sealed: bool,
     variables: &'a BTreeMap<KeyPath, Vec<String>>,
+    state_folder: Option<StateFolder>,
     notes: BTreeMap<KeyPath, String>,
 }
 
@@ -29,6 +34,8 @@ pub(crate) struct Builder<'a, 'r> {
 pub(crate) struct Built {
     pub(crate) gateway: GatewayConfig,
     pub(crate) providers: Vec<ProviderConfig>,
+    pub(crate) egress: EgressConfig,
+    pub(crate) store: StoreConfig,
     pub(crate) log: LogConfig,
     /// Why a key that nobody wrote has its value, for `owl config show`.
     pub(crate) notes: BTreeMap<KeyPath, String>,
@@ -36,20 +43,24 @@ pub(crate) struct Built {
 
 impl<'a, 'r> Builder<'a, 'r> {
     /// `sealed` means that no file is touched, no command is run, and the system is asked nothing. `variables` are those
-    /// that the file names itself.
+    /// that the file names itself; `state_folder` is where the environment wants what Owl keeps.
     pub(crate) fn new(
         tree: &'a Node,
         reporter: &'a mut Reporter<'r>,
         folder: &'a Path,
         sealed: bool,
         variables: &'a BTreeMap<KeyPath, Vec<String>>,
+        state_folder: Option<StateFolder>,
     ) -> Self {
-        Self { tree, reporter, folder, sealed, variables, notes: BTreeMap::new() }
+        Self { tree, reporter, folder, sealed, variables, state_folder, notes: BTreeMap::new() }
     }
 
     /// Builds everything; `None` where a problem was reported. `raw` is completed with what follows from it.
     pub(crate) fn build(mut self, raw: &mut RawConfig) -> Option<Built> {
-        let gateway = self.gateway(&mut raw.gateway);
+        let listen = self.listen(&raw.gateway.listen, &KeyPath::of("gateway.listen"));
+        let own_sockets = listen.map(|listen| self.own_sockets(listen)).unwrap_or_default();
+        let everywhere = self.everywhere(&raw.egress, own_sockets);
+        let gateway = self.gateway(&mut raw.gateway, listen, &everywhere);
         let providers_path = KeyPath::of("models.providers");
         if raw.models.providers.is_empty()
             && matches!(self.tree.value, Value::Object(_))
@@ -59,24 +70,30 @@ impl<'a, 'r> Builder<'a, 'r> {
                         `models: { providers: { owl: { baseUrl: \"https://llm.corp.example/v1\" } } }` in owl.json5";
             self.reporter.report_whole(Problem::without_place("no inference server is configured", help));
         }
-        let listen = gateway.as_ref().map(|gateway| gateway.listen);
-        let own_sockets: Vec<SocketAddr> = listen.map(|listen| self.own_sockets(listen)).unwrap_or_default();
         let mut providers = Vec::new();
         for (id, raw) in &mut raw.models.providers {
-            providers.push(self.provider(id, raw, &providers_path.key(id), &own_sockets));
+            providers.push(self.provider(id, raw, &providers_path.key(id), &everywhere));
         }
+        let egress = self.egress(&mut raw.egress, everywhere);
+        let store = self.store(&mut raw.store);
         let log = log(&raw.log);
         Some(Built {
             gateway: gateway?,
             providers: providers.into_iter().collect::<Option<_>>()?,
+            egress: egress?,
+            store: store?,
             log,
             notes: self.notes,
         })
     }
 
-    fn gateway(&mut self, raw: &mut RawGateway) -> Option<GatewayConfig> {
+    fn gateway(
+        &mut self,
+        raw: &mut RawGateway,
+        listen: Option<SocketAddr>,
+        everywhere: &PolicyRules,
+    ) -> Option<GatewayConfig> {
         let path = KeyPath::of("gateway");
-        let listen = self.listen(&raw.listen, &path.key("listen"));
         let keys = self.client_keys(&mut raw.keys, &path.key("keys"));
         if let Some(listen) = listen
             && !listen.ip().to_canonical().is_loopback()
@@ -95,6 +112,8 @@ impl<'a, 'r> Builder<'a, 'r> {
         let cors = raw.cors.as_ref().map(|raw| self.cors(raw, &path.key("cors").key("origins")));
         let limits = self.limits(&raw.limits, &path.key("limits"));
         let drain_timeout = self.duration(&raw.drain_timeout, &path.key("drainTimeout"));
+        let rules = self.policy(&raw.policy, &path, everywhere);
+        let media = self.media(&raw.media, &path.key("media"));
         Some(GatewayConfig {
             listen: listen?,
             keys,
@@ -102,6 +121,8 @@ impl<'a, 'r> Builder<'a, 'r> {
             cors: unwrap_inner(cors)?,
             limits: limits?,
             drain_timeout: drain_timeout?,
+            rules,
+            media: media?,
         })
     }
 
@@ -214,8 +235,8 @@ impl<'a, 'r> Builder<'a, 'r> {
         })
     }
 
-    /// The policy's rules, of a provider or of its token URL.
-    pub(crate) fn policy(&mut self, raw: &RawPolicy, path: &KeyPath, own_sockets: &[SocketAddr]) -> PolicyRules {
+    /// The policy's rules, of a provider, its token URL or the gateway, with those that hold everywhere.
+    pub(crate) fn policy(&mut self, raw: &RawPolicy, path: &KeyPath, everywhere: &PolicyRules) -> PolicyRules {
         let written = |reporter: &Reporter<'_>, key| !reporter.is_broken(&path.key(key));
         if raw.only_hosts.is_empty()
             && self.tree.find(&path.key("onlyHosts")).is_some()
@@ -227,7 +248,7 @@ impl<'a, 'r> Builder<'a, 'r> {
                 "name a host, or remove the key",
             );
         }
-        PolicyRules {
+        let mut rules = PolicyRules {
             allow_private_network: raw.allow_private_network,
             allow_hosts: self.patterns(&raw.allow_hosts, &path.key("allowHosts")),
             allow_cidrs: self.patterns(&raw.allow_cidrs, &path.key("allowCidrs")),
@@ -237,11 +258,16 @@ impl<'a, 'r> Builder<'a, 'r> {
             allow_ports: raw.allow_ports.iter().map(|(_, port)| *port).collect(),
             fake_ip_ranges: self.patterns(&raw.fake_ip_ranges, &path.key("fakeIpRanges")),
             nat64_prefixes: self.patterns(&raw.nat64_prefixes, &path.key("nat64Prefixes")),
-            own_sockets: own_sockets.to_vec(),
-        }
+            own_sockets: everywhere.own_sockets.clone(),
+        };
+        rules.block_hosts.extend_from_slice(&everywhere.block_hosts);
+        rules.block_cidrs.extend_from_slice(&everywhere.block_cidrs);
+        rules.fake_ip_ranges.extend_from_slice(&everywhere.fake_ip_ranges);
+        rules.nat64_prefixes.extend_from_slice(&everywhere.nat64_prefixes);
+        rules
     }
 
-    fn patterns<T: std::str::FromStr>(&mut self, raw: &List<String>, path: &KeyPath) -> Vec<T>
+    pub(crate) fn patterns<T: std::str::FromStr>(&mut self, raw: &List<String>, path: &KeyPath) -> Vec<T>
     where
         T::Err: std::fmt::Display,
     {
@@ -279,6 +305,21 @@ impl<'a, 'r> Builder<'a, 'r> {
         Some(duration)
     }
 
+    /// How old something may become.
+    pub(crate) fn age(&mut self, raw: &RawDuration, path: &KeyPath) -> Option<Duration> {
+        match super::unit::age(&raw.0) {
+            Ok(age) if !age.is_zero() => Some(age),
+            Ok(_) => {
+                self.report(path, "this duration is zero", "write a longer one, for example \"90d\"");
+                None
+            }
+            Err((message, help)) => {
+                self.report(path, message, help);
+                None
+            }
+        }
+    }
+
     /// A duration that is not zero, or `None` for `unlimited`.
     pub(crate) fn patience(&mut self, raw: &RawPatience, path: &KeyPath) -> Option<Option<Duration>> {
         if raw.0 == "unlimited" {
@@ -297,7 +338,7 @@ impl<'a, 'r> Builder<'a, 'r> {
         }
     }
 
-    fn size(
+    pub(crate) fn size(
         &mut self,
         raw: &RawSize,
         path: &KeyPath,
@@ -319,6 +360,11 @@ impl<'a, 'r> Builder<'a, 'r> {
                 None
             }
         }
+    }
+
+    /// Where the environment wants what Owl keeps, and which variable says so.
+    pub(crate) fn state_folder(&self) -> Option<StateFolder> {
+        self.state_folder.clone()
     }
 
     pub(crate) fn in_folder(&self, file: &str) -> PathBuf {

@@ -50,6 +50,9 @@ pub enum Environment {
     These(BTreeMap<String, String>),
 }
 
+/// A folder, and the variable that names it.
+pub(crate) type StateFolder = (PathBuf, &'static str);
+
 /// Why a variable has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
@@ -80,6 +83,19 @@ impl Environment {
     /// The variable's path: `OWL_CONFIG`.
     pub(crate) fn named_file(&self) -> Option<PathBuf> {
         self.get("OWL_CONFIG").ok().map(PathBuf::from)
+    }
+
+    /// The folder for what Owl keeps, and the variable that says so: systemd's, or the user's.
+    pub(crate) fn state_folder(&self) -> Option<StateFolder> {
+        let folder = |variable| self.get(variable).map(PathBuf::from).ok().filter(|folder| folder.is_absolute());
+        // systemd lists several folders, separated by colons, where a unit has several.
+        let listed = self.get("STATE_DIRECTORY").ok();
+        let first = listed.as_deref().and_then(|listed| listed.split(':').next()).map(PathBuf::from);
+        if let Some(folder) = first.filter(|folder| folder.is_absolute()) {
+            return Some((folder, "STATE_DIRECTORY"));
+        }
+        let user = folder("XDG_STATE_HOME").map(|folder| (folder.join("owl"), "XDG_STATE_HOME"));
+        user.or_else(|| folder("HOME").map(|home| (home.join(".local/state/owl"), "HOME")))
     }
 
     /// Where a file is looked for when none is named, in this order.

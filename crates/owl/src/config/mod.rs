@@ -3,11 +3,15 @@
 //!
 //! Nothing here connects to anything, and a message never quotes the file, which may hold secrets.
 //!
-//! Reading order: `raw.rs` (every key), `env.rs` (flags and variables), `json5.rs` (text to a tree with places), `shape.rs` (the
-//! tree against the schema), `build.rs` and `provider.rs` (what it means), `secret.rs`, `server_tls.rs`, `unit.rs`,
-//! `problem.rs`; then what people read: `show.rs`, `schema.rs`, `reference.rs`.
+//! Reading order: `raw.rs`, `raw_egress.rs` and `raw_store.rs` (every key), `raw_value.rs` (what keys hold), `env.rs` (flags and
+//! variables), `json5.rs` (text to a tree with places), `shape.rs` (the tree against the schema), `build.rs`, `provider.rs`,
+//! `egress.rs`, `media.rs` and `store.rs` (what it means), `secret.rs`, `server_tls.rs`, `unit.rs`, `problem.rs`; then what people
+//! read: `show.rs`, `schema.rs`, `reference.rs`.
 
 mod raw;
+mod raw_egress;
+mod raw_store;
+mod raw_value;
 
 mod env;
 
@@ -15,9 +19,12 @@ mod json5;
 mod shape;
 
 mod build;
+mod egress;
+mod media;
 mod provider;
 mod secret;
 mod server_tls;
+mod store;
 mod unit;
 
 mod problem;
@@ -35,13 +42,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use owl_egress::{Secret, UpstreamOptions};
+use owl_egress::{PolicyRules, Secret, UpstreamOptions};
 pub use tracing::Level;
 
+pub use self::egress::EgressConfig;
 pub use self::env::{Environment, Overrides};
+pub use self::media::{MediaConfig, MediaMode};
 pub use self::problem::{Problem, Problems};
 pub use self::reference::reference;
 pub use self::schema::{schema, schema_text};
+pub use self::store::StoreConfig;
 
 use self::json5::{Node, SIZE_LIMIT, Value};
 use self::problem::{KeyPath, Origin, Reporter};
@@ -54,6 +64,10 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// The inference servers, by id in alphabetical order; at least one.
     pub providers: Vec<ProviderConfig>,
+    /// What holds for everything that leaves Owl.
+    pub egress: EgressConfig,
+    /// Where Owl keeps what it remembers.
+    pub store: StoreConfig,
     /// What is logged.
     pub log: LogConfig,
     /// What is not wrong but worth a word.
@@ -77,6 +91,10 @@ pub struct GatewayConfig {
     pub limits: Limits,
     /// How long running answers may go on after SIGTERM.
     pub drain_timeout: Duration,
+    /// Which addresses are open for URLs that clients put into requests.
+    pub rules: PolicyRules,
+    /// What becomes of such URLs.
+    pub media: MediaConfig,
 }
 
 /// One client's key.
@@ -249,12 +267,16 @@ impl Effective {
             }
         };
         let folder = input.source.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-        let built = build::Builder::new(&tree, &mut reporter, folder, sealed, &sifted.variables).build(&mut raw);
+        let state_folder = environment.state_folder();
+        let built =
+            build::Builder::new(&tree, &mut reporter, folder, sealed, &sifted.variables, state_folder).build(&mut raw);
         let warnings = reporter.finish()?;
         let built = built.ok_or_else(never)?;
         let config = Config {
             gateway: built.gateway,
             providers: built.providers,
+            egress: built.egress,
+            store: built.store,
             log: built.log,
             warnings,
             source: input.source.clone(),

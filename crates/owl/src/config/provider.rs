@@ -5,21 +5,18 @@
 //! warning, and not even that where the file uses it elsewhere.
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::SocketAddr;
 
 use http::HeaderName;
-use owl_egress::credential::InvalidCredential;
 use owl_egress::target::Scheme;
 use owl_egress::{
-    Authentication, BasicCredential, OAuth2, Secret, SecretSource, TargetUrl, Timeouts, TlsOptions, UpstreamOptions,
+    Authentication, BasicCredential, Network, OAuth2, PolicyRules, Secret, SecretSource, TargetUrl, Timeouts,
+    TlsOptions, UpstreamOptions,
 };
 
 use super::build::Builder;
 use super::problem::{KeyPath, Origin, spelt};
-use super::raw::{
-    List, RawAuth, RawAuthKind, RawAuthTable, RawLiteral, RawModel, RawOAuth2, RawProvider, RawSecret, RawTimeouts,
-    RawTls,
-};
+use super::raw::{RawAuth, RawAuthKind, RawAuthTable, RawModel, RawOAuth2, RawProvider, RawTimeouts, RawTls};
+use super::raw_value::{List, RawLiteral, RawSecret};
 use super::{DeclaredModel, ModelsConfig, ProviderConfig};
 
 /// Headers that belong to one connection or one message, and are Owl's own to write (RFC 9110, section 7.6.1).
@@ -38,8 +35,8 @@ const OWN_HEADERS: [&str; 12] = [
     "upgrade",
 ];
 
-/// The user name and the password that stood in a base URL.
-type UserInfo = (String, Secret);
+/// The user name and the password that stood in a URL.
+pub(crate) type UserInfo = (String, Secret);
 
 impl Builder<'_, '_> {
     /// One provider; `None` where a problem was reported.
@@ -48,19 +45,19 @@ impl Builder<'_, '_> {
         id: &str,
         raw: &mut RawProvider,
         path: &KeyPath,
-        own_sockets: &[SocketAddr],
+        everywhere: &PolicyRules,
     ) -> Option<ProviderConfig> {
         self.check_id(id, path);
         let base_url = self.base_url(raw.base_url.0.expose(), &path.key("baseUrl"));
         let (base_url, user_info) = base_url.map_or((None, None), |(url, user_info)| (Some(url), user_info));
-        let authentication = self.authentication(raw, user_info, path, own_sockets);
+        let authentication = self.authentication(raw, user_info, path, everywhere);
         let headers = self.headers(&raw.headers, authentication.as_ref(), &path.key("headers"));
         let tls = self.tls(&raw.tls, base_url.as_ref(), &path.key("tls"));
         let models = self.models(&raw.models, &path.key("models"));
         let refresh = self.positive(&raw.models_refresh, &path.key("modelsRefresh"));
         let timeouts = self.timeouts(&raw.timeouts, &path.key("timeouts"));
         let idle_timeout = self.duration(&raw.idle_timeout, &path.key("idleTimeout"));
-        let rules = self.policy(&raw.policy, path, own_sockets);
+        let rules = self.policy(&raw.policy, path, everywhere);
         let (all, declared) = models?;
         let upstream = UpstreamOptions {
             name: id.to_owned(),
@@ -72,7 +69,7 @@ impl Builder<'_, '_> {
             timeouts: timeouts?,
             idle_timeout: idle_timeout?,
             max_idle: raw.max_idle_connections,
-            network: owl_egress::Network::default(),
+            network: Network::default(),
         };
         Some(ProviderConfig { upstream, models: ModelsConfig { all, declared, refresh: refresh? } })
     }
@@ -101,7 +98,7 @@ impl Builder<'_, '_> {
         raw: &mut RawProvider,
         user_info: Option<UserInfo>,
         path: &KeyPath,
-        own_sockets: &[SocketAddr],
+        everywhere: &PolicyRules,
     ) -> Option<Authentication> {
         if self.is_broken(&path.key("auth")) {
             return None;
@@ -149,7 +146,7 @@ impl Builder<'_, '_> {
             }
             RawAuth::Table(RawAuthTable::OAuth2(oauth2)) => {
                 let unused = self.refuse_unused_key(raw, "auth gets its token from tokenUrl", path);
-                let oauth2 = self.oauth2(oauth2, &auth, own_sockets);
+                let oauth2 = self.oauth2(oauth2, &auth, everywhere);
                 unused.and(oauth2)
             }
         }
@@ -222,25 +219,17 @@ impl Builder<'_, '_> {
     }
 
     fn basic(&mut self, username: &str, password: &RawSecret, path: &KeyPath) -> Option<Authentication> {
-        let user_path = path.key("username");
-        let wrong = if username.contains(':') {
-            Some(InvalidCredential::ColonInUsername)
-        } else {
-            username.chars().any(char::is_control).then_some(InvalidCredential::ControlCharacter)
-        };
-        if let Some(error) = &wrong {
-            self.report(&user_path, error.to_string(), "write the user name alone");
-        }
+        let fits = self.fits_basic(username, &path.key("username"));
         let password = match password {
             // Some servers take the key as the user name and no password.
             RawSecret::Literal(literal) if literal.0.expose().is_empty() => SecretSource::Literal(literal.0.clone()),
             password => self.secret(password, &path.key("password"))?,
         };
         let username = username.to_owned();
-        wrong.is_none().then_some(Authentication::Basic(BasicCredential::UserPassword { username, password }))
+        fits.then_some(Authentication::Basic(BasicCredential::UserPassword { username, password }))
     }
 
-    fn oauth2(&mut self, raw: &RawOAuth2, path: &KeyPath, own_sockets: &[SocketAddr]) -> Option<Authentication> {
+    fn oauth2(&mut self, raw: &RawOAuth2, path: &KeyPath, everywhere: &PolicyRules) -> Option<Authentication> {
         let token_url = match TargetUrl::parse(&raw.token_url) {
             Ok(url) => Some(url),
             Err(error) => {
@@ -264,7 +253,7 @@ impl Builder<'_, '_> {
             scopes.push(scope.clone());
         }
         let client_secret = self.secret(&raw.client_secret, &path.key("clientSecret"));
-        let rules = self.policy(&raw.policy, path, own_sockets);
+        let rules = self.policy(&raw.policy, path, everywhere);
         Some(Authentication::OAuth2(Box::new(OAuth2 {
             token_url: token_url?,
             client_id: raw.client_id.clone(),

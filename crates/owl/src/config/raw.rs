@@ -3,12 +3,14 @@
 //!
 //! What a value *means* is decided in `build.rs` and `provider.rs`. A doc comment here is what people read about the key.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use owl_egress::{Secret, TargetUrl};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::raw_egress::{RawEgress, RawMedia};
+use super::raw_store::RawStore;
+use super::raw_value::{List, RawBaseUrl, RawDuration, RawPatience, RawSecret, RawSize};
 
 /// Owl's configuration.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
@@ -16,12 +18,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub(crate) struct RawConfig {
     pub(crate) gateway: RawGateway,
     pub(crate) models: RawModels,
+    pub(crate) egress: RawEgress,
+    /// Where Owl keeps what it remembers, above all the audit log: a path, `"none"`, or an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/var/lib/owl/owl.db")]
+    pub(crate) store: Option<RawStore>,
     pub(crate) log: RawLog,
 }
 
-/// The side that clients talk to.
+/// The side that clients talk to. The policy keys among these (from `allowPrivateNetwork` on) are for URLs that clients put
+/// into requests, such as `image_url`; providers have their own.
 #[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(crate) struct RawGateway {
     /// The address and port to listen on. An address other than loopback needs at least one key under `keys`.
     #[schemars(example = &"0.0.0.0:6950")]
@@ -43,6 +52,12 @@ pub(crate) struct RawGateway {
     /// How long running answers may go on after SIGTERM before they are cut off.
     #[schemars(example = &"2m")]
     pub(crate) drain_timeout: RawDuration,
+    /// What becomes of http(s) URLs in requests (`image_url`, `file`, `video_url` …): `"inline"`, `"forward"`, `"refuse"`, or
+    /// an object with limits. A word alone has the object's defaults as limits.
+    #[schemars(example = serde_json::json!({ "mode": "inline", "maxCount": 4 }))]
+    pub(crate) media: RawMedia,
+    #[serde(flatten)]
+    pub(crate) policy: RawPolicy,
 }
 
 impl Default for RawGateway {
@@ -54,6 +69,8 @@ impl Default for RawGateway {
             cors: None,
             limits: RawLimits::default(),
             drain_timeout: RawDuration::new("30s"),
+            media: RawMedia::default(),
+            policy: RawPolicy::default(),
         }
     }
 }
@@ -186,7 +203,7 @@ pub(crate) struct RawProvider {
 }
 
 fn all_models() -> List<RawModel> {
-    List(vec![(0, RawModel::Name("*".to_owned()))])
+    List::one(RawModel::Name("*".to_owned()))
 }
 
 fn minute() -> RawDuration {
@@ -329,7 +346,7 @@ impl Default for RawTimeouts {
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RawPolicy {
-    /// Opens localhost and the private ranges (10/8, 172.16/12, 192.168/16, 100.64/10, fc00::/7) for this address, and nothing else.
+    /// Opens localhost and the private ranges (10/8, 172.16/12, 192.168/16, 100.64/10, fc00::/7), and nothing else.
     #[schemars(example = true)]
     pub(crate) allow_private_network: bool,
     /// Names that may resolve to a private address: `host`, `*.suffix` or `host:port`.
@@ -413,216 +430,4 @@ pub(crate) enum RawLevel {
     Info,
     Debug,
     Trace,
-}
-
-/// Where a secret comes from.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum RawSecret {
-    Literal(RawLiteral),
-    File(RawSecretFile),
-    Command(RawSecretCommand),
-}
-
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawSecretFile {
-    /// The file whose content is the secret, without the line break at its end. Relative paths start at the configuration's
-    /// folder.
-    #[schemars(example = &"/run/secrets/owl")]
-    pub(crate) file: String,
-}
-
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawSecretCommand {
-    /// The program and its arguments. What it prints is the secret, without the line break at its end. No shell is involved.
-    #[schemars(length(min = 1), example = ["vault", "read", "-field=key", "secret/owl"])]
-    pub(crate) command: List<String>,
-}
-
-/// A secret in the text itself. It is written back as `****`.
-#[derive(Clone)]
-pub(crate) struct RawLiteral(pub(crate) Secret);
-
-impl<'de> Deserialize<'de> for RawLiteral {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
-    }
-}
-
-impl Serialize for RawLiteral {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("****")
-    }
-}
-
-impl JsonSchema for RawLiteral {
-    fn schema_name() -> Cow<'static, str> {
-        "Secret".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
-    }
-}
-
-/// A base URL, which may hold `user:password@`. It is written back without that.
-pub(crate) struct RawBaseUrl(pub(crate) Secret);
-
-impl<'de> Deserialize<'de> for RawBaseUrl {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
-    }
-}
-
-impl Serialize for RawBaseUrl {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match TargetUrl::parse_operator(self.0.expose()) {
-            Ok((url, _)) => serializer.collect_str(&url),
-            Err(_) => serializer.serialize_str("****"),
-        }
-    }
-}
-
-impl JsonSchema for RawBaseUrl {
-    fn schema_name() -> Cow<'static, str> {
-        "BaseUrl".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
-    }
-}
-
-/// `"500ms"`, `"5s"`, `"2m"`, `"1h"`.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct RawDuration(pub(crate) String);
-
-impl RawDuration {
-    fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl JsonSchema for RawDuration {
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^[0-9]+(ms|s|m|h)$|\$\{", "x-type": "duration" })
-    }
-}
-
-/// A duration or `"unlimited"`.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct RawPatience(pub(crate) String);
-
-impl JsonSchema for RawPatience {
-    fn schema_name() -> Cow<'static, str> {
-        "Patience".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let pattern = r"^([0-9]+(ms|s|m|h)|unlimited)$|\$\{";
-        json_schema!({ "type": "string", "pattern": pattern, "x-type": "duration or `\"unlimited\"`" })
-    }
-}
-
-/// `"64MiB"`, `"1GB"`, or a number of bytes.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum RawSize {
-    Bytes(u64),
-    Text(String),
-}
-
-impl JsonSchema for RawSize {
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "anyOf": [
-                { "type": "string", "pattern": r"^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)$|\$\{" },
-                { "type": "integer", "minimum": 0 },
-            ],
-            "x-type": "size",
-        })
-    }
-}
-
-/// A list whose elements remember their places: one that was refused leaves a `null`, and the others keep their index.
-#[derive(Clone)]
-pub(crate) struct List<T>(Vec<(usize, T)>);
-
-impl<T> Default for List<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> List<T> {
-    /// The elements, each with its index in the file.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.0.iter().map(|(index, element)| (*index, element))
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Drops the elements at these indices.
-    pub(crate) fn remove(&mut self, indices: &[usize]) {
-        self.0.retain(|(index, _)| !indices.contains(index));
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let elements = Vec::<Option<T>>::deserialize(deserializer)?.into_iter().enumerate();
-        Ok(Self(elements.filter_map(|(index, element)| Some((index, element?))).collect()))
-    }
-}
-
-impl<T: Serialize> Serialize for List<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|(_, element)| element))
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for List<T> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("List_{}", T::schema_name()).into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Vec::<T>::json_schema(generator)
-    }
 }

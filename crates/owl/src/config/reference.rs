@@ -12,10 +12,25 @@ const PAGE: &str = include_str!("reference.md");
 /// The text of docs/configuration.md.
 pub fn reference() -> String {
     let mut keys = String::new();
-    for name in ["gateway", "models", "log"] {
-        section(&mut keys, &schema()["properties"][name], name);
+    for name in ["gateway", "models", "egress", "store", "log"] {
+        let at = &schema()["properties"][name];
+        match at.get("examples") {
+            // The object of a key that can also be a word is a section of its own.
+            Some(_) => choice(&mut keys, at, name),
+            None => section(&mut keys, at, name),
+        }
     }
     PAGE.replace("{{keys}}\n", keys.trim_start())
+}
+
+/// A heading for a key that holds a word or an object, then the table of the object.
+fn choice(out: &mut String, at: &Json, name: &str) {
+    let about = text(at, "description").unwrap_or_default();
+    let example = at.pointer("/examples/0").map(inline).unwrap_or_default();
+    let _ = writeln!(out, "\n### `{name}`\n\n{about} For example `{name}: {example}`. As an object:\n");
+    for object in alternatives(schema(), at).into_iter().filter(|choice| choice.get("properties").is_some()) {
+        table(out, object);
+    }
 }
 
 /// A heading and a table for an object, then the objects inside.
@@ -30,9 +45,9 @@ fn section(out: &mut String, at: &Json, name: &str) {
     }
 }
 
-/// The sections for whatever objects a key can hold. What a secret can be is told once, in the page's prose.
+/// The sections for whatever objects a key can hold. What a secret and a rate can be is told once, in the page's prose.
 fn inner(out: &mut String, value: &Json, name: &str) {
-    if is_secret(value) {
+    if is_secret(value) || text(value, "$ref") == Some("#/$defs/Rate") {
         return;
     }
     let resolved = resolve(schema(), value);
@@ -99,6 +114,9 @@ fn kind(value: &Json) -> String {
     }
     let resolved = resolve(schema(), value);
     if let Some(kind) = text(resolved, "x-type") {
+        if kind == "rate" {
+            return "[rate](#values)".to_owned();
+        }
         return kind.to_owned();
     }
     if let Some(items) = resolved.get("items") {

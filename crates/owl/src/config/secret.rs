@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use owl_egress::credential::InvalidCredential;
 use owl_egress::{Secret, SecretSource};
 
 use super::build::Builder;
 use super::problem::KeyPath;
-use super::raw::RawSecret;
+use super::raw_value::RawSecret;
 
 impl Builder<'_, '_> {
     /// Where the secret comes from; a literal is checked, a file must be readable.
@@ -52,7 +53,20 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn literal(&mut self, secret: &Secret, path: &KeyPath) -> bool {
+    /// Whether Basic authentication can carry this user name (RFC 7617).
+    pub(crate) fn fits_basic(&mut self, username: &str, path: &KeyPath) -> bool {
+        let wrong = if username.contains(':') {
+            InvalidCredential::ColonInUsername
+        } else if username.chars().any(char::is_control) {
+            InvalidCredential::ControlCharacter
+        } else {
+            return true;
+        };
+        self.report(path, wrong.to_string(), "write the user name alone");
+        false
+    }
+
+    pub(crate) fn literal(&mut self, secret: &Secret, path: &KeyPath) -> bool {
         if secret.expose().is_empty() {
             self.report(path, "this secret is empty", "remove the key, or give it a value");
         } else if secret.expose().chars().any(char::is_control) {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value as Json};
 
+use super::egress::OPENING_KEYS;
 use super::env::{Environment, substitute};
 use super::json5::{Member, Node, Value};
 use super::problem::{KeyPath, Origin, Reporter, spelt};
@@ -227,6 +228,13 @@ impl<'a> Sieve<'a, '_> {
     }
 
     fn unknown(&mut self, member: &Member, properties: Option<&Map<String, Json>>, path: &KeyPath) {
+        if *path == KeyPath::of("egress") && OPENING_KEYS.contains(&member.key.as_str()) {
+            let message = "nothing is opened here: `egress` holds for every URL, whoever wrote it";
+            let help = "write it where it belongs: in a provider (`models.providers.<id>`) for its own address, or in `gateway` for URLs \
+                        that clients put into requests";
+            self.reporter.report(member.origin, &path.key(&member.key), message, help);
+            return;
+        }
         let known: Vec<&str> = properties.into_iter().flat_map(Map::keys).map(String::as_str).collect();
         if let Some(meant) = nearest(&member.key, &known) {
             self.reporter.mark_broken(path.key(meant));
@@ -263,8 +271,13 @@ fn fits(schema: &Json, value: &Value) -> bool {
 
 fn wrong_type(root: &Json, schema: &Json, value: &Value) -> (String, String) {
     let resolved = resolve(root, schema);
-    if let (Value::Number(number), Some(true)) = (value, resolved.get("x-type").map(|kind| kind != "size")) {
-        return ("a duration needs a unit".to_owned(), format!("write \"{number}s\", or with another of ms, s, m, h"));
+    if let (Value::Number(number), Some(kind)) = (value, resolved.get("x-type").and_then(Json::as_str)) {
+        let units = format!("write \"{number}s\", or with another of ms, s, m, h, d");
+        match kind {
+            "rate" => return ("a rate needs a unit".to_owned(), format!("write \"{number}/min\" or \"{number}/s\"")),
+            kind if kind.starts_with("duration") => return ("a duration needs a unit".to_owned(), units),
+            _ => {}
+        }
     }
     if let Value::Null = value {
         return ("`null` stands for nothing here".to_owned(), "remove the key, or give it a value".to_owned());

@@ -20,6 +20,8 @@ macro_rules! snapshot {
     };
 }
 
+mod egress;
+
 /// A text as the file `owl.json5`, with these flags and variables, without touching any file.
 fn effective(text: &str, overrides: &Overrides, variables: &[(&str, &str)]) -> Result<Effective, Problems> {
     let input = Input { source: Some(PathBuf::from("owl.json5")), text: text.to_owned() };
@@ -253,7 +255,18 @@ const FULL: &str = r##"{
     cors: { origins: ["https://app.corp.example"] },
     limits: { requestBody: "1GB", requestHeaders: 131072, connections: 7, headerTimeout: "3s", bodyTimeout: "9s" },
     drainTimeout: "2m",
+    media: { mode: "refuse", maxCount: 3, maxBytes: "4MiB", maxTotalBytes: "5MiB", timeout: "6s" },
+    allowPrivateNetwork: true,
+    allowHosts: ["c.corp.example"], allowCidrs: ["10.30.0.0/16"], onlyHosts: ["media.corp.example"], blockHosts: ["d.corp.example"],
+    blockCidrs: ["10.67.0.0/16"], allowPorts: [6380], fakeIpRanges: ["198.19.0.0/16"], nat64Prefixes: ["2001:db8:65::/96"],
   },
+  egress: {
+    blockHosts: ["e.corp.example"], blockCidrs: ["10.68.0.0/16"], fakeIpRanges: ["198.18.0.0/16"], nat64Prefixes: ["2001:db8:66::/96"],
+    resolver: { servers: ["127.0.0.1:5353", "10.0.0.2", "::1"] },
+    proxy: { url: "http://proxy.corp.example:3128", username: "svc", password: "CANARY", except: ["10.0.0.0/8"] },
+    rateLimit: { perKey: { rate: "10/s", burst: 7 }, perDestination: "60/min", perPrivateDestination: "unlimited" },
+  },
+  store: { path: "state/owl.db", maxAge: "30d", maxSize: "200MiB" },
   models: {
     providers: {
       bearer: { baseUrl: "https://a.corp.example", apiKey: "${TOKEN}" },
@@ -372,6 +385,7 @@ fn every_key_reaches_the_configuration() {
         ("log.format", shown(&config.log.format), "Json"),
         ("log.level", config.log.level.to_string(), "DEBUG"),
     ];
+    let cases = [cases, egress::cases(&config)].concat();
     for (key, found, expect) in &cases {
         assert_eq!(found, expect, "{key}");
     }
@@ -400,6 +414,13 @@ fn leaves() -> Vec<String> {
         ("RenamedModel", "models[]."),
         ("Timeouts", "timeouts."),
         ("Log", "log."),
+        ("MediaTable", "gateway.media."),
+        ("Egress", "egress."),
+        ("Servers", "egress.resolver."),
+        ("ProxyTable", "egress.proxy."),
+        ("RateLimits", "egress.rateLimit."),
+        ("RateTable", "egress.rateLimit.perKey."),
+        ("StoreTable", "store."),
     ] {
         leaves.extend(properties(&definitions[name], path));
     }
@@ -409,7 +430,19 @@ fn leaves() -> Vec<String> {
         let own = properties(choice, "").into_iter().filter(|name| !policy.contains(name));
         leaves.extend(own.map(|name| format!("auth.{kind}.{name}")));
     }
-    let inner = ["gateway.keys", "gateway.tls", "gateway.cors", "gateway.limits", "tls", "timeouts"];
+    let inner = [
+        "gateway.keys",
+        "gateway.tls",
+        "gateway.cors",
+        "gateway.limits",
+        "gateway.media",
+        "egress.resolver",
+        "egress.proxy",
+        "egress.rateLimit",
+        "egress.rateLimit.perKey",
+        "tls",
+        "timeouts",
+    ];
     leaves.retain(|key| !inner.contains(&key.as_str()));
     leaves
 }
@@ -418,7 +451,23 @@ fn leaves() -> Vec<String> {
 fn defaults() {
     let config =
         without_file(&Overrides::default(), &[("OWL_BASE_URL", "https://llm.corp.example")]).expect("right").config;
-    snapshot!(format!("{config:#?}"));
+    snapshot!(without_network(&format!("{config:#?}")));
+}
+
+/// The text without what a provider gets from the whole process, which is not the configuration's.
+fn without_network(text: &str) -> String {
+    let (mut out, mut end) = (String::new(), None);
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        if end.is_none() && line.trim_start().starts_with("network: Network {") {
+            end = Some(indent);
+        } else if end.is_none() {
+            let _ = writeln!(out, "{line}");
+        } else if end == Some(indent) {
+            end = None;
+        }
+    }
+    out
 }
 
 #[test]

@@ -84,7 +84,9 @@ fn every_configuration_in_the_documents_loads() {
                 Ok(config) => {
                     let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
                     assert!(warnings.is_empty(), "{place}: {warnings:?}");
-                    owl::gateway::Gateway::new(config.providers).unwrap_or_else(|error| panic!("{place}: {error}"));
+                    let network = config.egress.network(std::sync::Arc::new(owl_egress::audit::LogSink));
+                    owl::gateway::Gateway::new(config.providers, &network)
+                        .unwrap_or_else(|error| panic!("{place}: {error}"));
                 }
                 Err(problems) => panic!("{place}:\n{problems}"),
             }

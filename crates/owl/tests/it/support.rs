@@ -11,6 +11,7 @@ use std::time::Duration;
 use owl::config::{Config, Environment, Overrides};
 use owl::gateway::Gateway;
 use owl::server::Server;
+use owl_egress::audit::LogSink;
 use owl_testkit::Client;
 use owl_testkit::client::RawResponse;
 use serde_json::Value;
@@ -71,11 +72,12 @@ impl Owl {
         std::fs::write(&file, config).unwrap();
         let overrides =
             Overrides { config: Some(file), listen: Some("127.0.0.1:0".to_owned()), ..Overrides::default() };
-        let Config { gateway: door, providers, .. } = match Config::load_with(&overrides, &Environment::these([])) {
-            Ok(config) => config,
-            Err(problems) => panic!("{problems:?}"),
-        };
-        let gateway = Arc::new(Gateway::new(providers).unwrap());
+        let Config { gateway: door, providers, egress, .. } =
+            match Config::load_with(&overrides, &Environment::these([])) {
+                Ok(config) => config,
+                Err(problems) => panic!("{problems:?}"),
+            };
+        let gateway = Arc::new(Gateway::new(providers, &egress.network(Arc::new(LogSink))).unwrap());
         gateway.admit().await.unwrap();
         let server = Server::bind(Arc::clone(&gateway), door).await.unwrap();
         let address = server.address().unwrap();

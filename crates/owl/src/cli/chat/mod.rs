@@ -13,8 +13,10 @@ pub(in crate::cli) mod screen;
 
 use std::io::{self, IsTerminal as _, Read as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
+use owl_egress::audit::LogSink;
 use serde_json::json;
 
 use self::answer::Answer;
@@ -122,7 +124,8 @@ fn read_pipe() -> Result<String, String> {
 
 /// The gateway of a configuration, its providers judged; what stands in the way goes to standard error.
 async fn open(config: Config) -> Result<Gateway, ExitCode> {
-    let gateway = Gateway::new(config.providers).map_err(|error| failed(&error.to_string()))?;
+    let network = config.egress.network(Arc::new(LogSink));
+    let gateway = Gateway::new(config.providers, &network).map_err(|error| failed(&error.to_string()))?;
     match gateway.admit().await {
         Ok(()) => Ok(gateway),
         Err(refused) => {

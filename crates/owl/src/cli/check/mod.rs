@@ -13,11 +13,13 @@ pub mod report;
 mod talk;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use owl_egress::UpstreamClient;
+use owl_egress::audit::LogSink;
 use owl_egress::tls::TlsOptionsError;
+use owl_egress::{Network, UpstreamClient};
 
 use self::call::{Caller, Redactor};
 use self::report::{Examination, ProviderReport, Report, Screen};
@@ -101,8 +103,9 @@ impl CheckCommand {
             screen: if self.json { Screen::Silent } else { Screen::detect() },
         };
         let mut reports = Vec::new();
+        let network = config.egress.network(Arc::new(LogSink));
         for provider in providers {
-            match examine(provider, wish).await {
+            match examine(provider, &network, wish).await {
                 Ok(report) => reports.push(report),
                 Err(error) => {
                     failed(&format!("provider {}: {error}", provider.upstream.name));
@@ -135,15 +138,21 @@ fn print_json(report: &Report) -> std::io::Result<()> {
     say(&serde_json::to_string_pretty(report).map_err(std::io::Error::other)?)
 }
 
-/// Examines one provider.
+/// Examines one provider, through `network`.
 ///
 /// # Errors
 /// A TLS file that cannot be used.
-pub async fn examine(provider: &ProviderConfig, wish: Wish<'_>) -> Result<ProviderReport, TlsOptionsError> {
+pub async fn examine(
+    provider: &ProviderConfig,
+    network: &Network,
+    wish: Wish<'_>,
+) -> Result<ProviderReport, TlsOptionsError> {
+    let mut provider = provider.clone();
+    provider.upstream.network = network.clone();
     let options = &provider.upstream;
     let client = UpstreamClient::new(options.clone())?;
     let mut exam = Examination::begin(&options.name, options.base_url.to_string(), wish.screen);
-    go(&mut exam, &client, provider, wish).await;
+    go(&mut exam, &client, &provider, wish).await;
     Ok(match wish.depth {
         Depth::Models => exam.stop(),
         Depth::Everything => exam.finish(),

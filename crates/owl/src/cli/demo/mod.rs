@@ -19,6 +19,7 @@ use anstyle::Style;
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, HeaderValue, Method, header};
+use owl_egress::audit::LogSink;
 use owl_egress::{Caller, PolicyRules, TargetUrl, UpstreamClient, UpstreamOptions, UpstreamRequest};
 use owl_wire::chat::{ChatMessage, ChatRequest};
 
@@ -109,7 +110,9 @@ fn intro(base_url: &str) -> String {
 
 /// What `owl serve` says to the configuration without `allowPrivateNetwork`.
 async fn show_refusal(listen: SocketAddr, base_url: &str) -> Result<(), DemoError> {
-    let gateway = Gateway::new(configuration(listen, base_url, false)?.providers).map_err(other)?;
+    let config = configuration(listen, base_url, false)?;
+    let network = config.egress.network(Arc::new(LogSink));
+    let gateway = Gateway::new(config.providers, &network).map_err(other)?;
     let Err(refused) = gateway.admit().await else {
         return Err(other("the demo's server should have been refused; please report this"));
     };
@@ -146,7 +149,8 @@ async fn show_gateway(listen: SocketAddr, base_url: &str) -> Result<(), DemoErro
 
 async fn start(listen: SocketAddr, base_url: &str) -> Result<(Arc<Gateway>, Server), DemoError> {
     let config = configuration(listen, base_url, true)?;
-    let gateway = Arc::new(Gateway::new(config.providers).map_err(other)?);
+    let network = config.egress.network(Arc::new(LogSink));
+    let gateway = Arc::new(Gateway::new(config.providers, &network).map_err(other)?);
     if let Err(refused) = gateway.admit().await {
         let reasons: Vec<String> = refused.iter().map(ToString::to_string).collect();
         return Err(other(reasons.join("; ")));

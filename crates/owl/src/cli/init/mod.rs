@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 use owl_egress::policy::Hint;
-use owl_egress::{Denied, PolicyRules, UpstreamOptions};
+use owl_egress::{Denied, Network, PolicyRules, UpstreamOptions};
 
 use self::answers::Answers;
 use self::ask::{Asker, Stop};
@@ -117,7 +117,7 @@ async fn try_once(answers: &Answers) -> Result<ProviderReport, Stop> {
     let models = ModelsConfig { all: declared.is_empty(), declared, refresh: Duration::from_secs(60) };
     let provider = ProviderConfig { upstream: options, models };
     let wish = Wish { depth: Depth::Models, model: None, patience: PATIENCE, screen: Screen::detect() };
-    examine(&provider, wish).await.map_err(|error| Stop::Usage(error.to_string()))
+    examine(&provider, &Network::default(), wish).await.map_err(|error| Stop::Usage(error.to_string()))
 }
 
 /// Whether a word of the operator's would open it, which was not said yet.
