@@ -10,7 +10,7 @@ use crate::address::Tier;
 use crate::audit::{Access, AccessId, AuditEvent, Caller};
 use crate::dial::{DialError, race};
 use crate::network::Network;
-use crate::policy::{Denied, EgressPolicy, Judgement, Opened, Opening};
+use crate::policy::{Denied, EgressPolicy, Opened, Opening};
 use crate::resolve::LOOKUPS;
 use crate::stream::{Meter, OpenAccess, Socket};
 use crate::target::{InvalidTarget, TargetUrl};
@@ -83,7 +83,6 @@ impl Guard {
 
     /// Tells of a text that is no URL that is ever fetched. The text is not told: it may hold anything.
     pub(crate) fn tell_invalid(&self, caller: &Caller, error: &InvalidTarget) {
-        let Judgement { rule, message, .. } = Judgement::of_invalid(error);
         self.network.audit.record(AuditEvent::Refused(Box::new(Access {
             id: AccessId::next(),
             at: SystemTime::now(),
@@ -96,8 +95,8 @@ impl Guard {
             addresses: Vec::new(),
             tier: None,
             range: None,
-            rule,
-            reason: message,
+            rule: error.rule(),
+            reason: error.to_string(),
         })));
     }
 

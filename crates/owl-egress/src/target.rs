@@ -134,13 +134,25 @@ impl TargetUrl {
             Some(url::Host::Domain(name)) => Host::Name(dns_name(name).map_err(InvalidTarget::Host)?.to_owned()),
             None => return Err(broken(())),
         };
+        // Each of these writes the URL anew, so only where it changes something.
         match &host {
-            Host::Name(name) => url.set_host(Some(name)).map_err(InvalidTarget::Parse)?,
-            Host::Address(ip) => url.set_ip_host(*ip).map_err(broken)?,
+            Host::Name(name) if url.host_str() != Some(name) => {
+                url.set_host(Some(name)).map_err(InvalidTarget::Parse)?;
+            }
+            Host::Address(ip @ IpAddr::V4(_)) if matches!(url.host(), Some(url::Host::Ipv6(_))) => {
+                url.set_ip_host(*ip).map_err(broken)?;
+            }
+            Host::Name(_) | Host::Address(_) => {}
         }
-        url.set_username("").map_err(broken)?;
-        url.set_password(None).map_err(broken)?;
-        url.set_fragment(None);
+        if !url.username().is_empty() {
+            url.set_username("").map_err(broken)?;
+        }
+        if url.password().is_some() {
+            url.set_password(None).map_err(broken)?;
+        }
+        if url.fragment().is_some() {
+            url.set_fragment(None);
+        }
         let port = url.port_or_known_default().ok_or(InvalidTarget::Parse(url::ParseError::InvalidPort))?;
         Ok(Self { url, scheme, host, port })
     }

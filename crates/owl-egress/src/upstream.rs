@@ -155,7 +155,7 @@ impl UpstreamClient {
             Login::new(options.authentication, options.headers, &options.tls, options.timeouts, &options.network)?;
         let component = format!("provider {}", options.name).into();
         let connector = Connector {
-            guard: Guard::new(component, EgressPolicy::new(options.rules), options.network),
+            guard: Guard::new(component, EgressPolicy::for_origin(options.rules), options.network),
             target: options.base_url,
             tls,
             timeout: options.timeouts.connect,

@@ -250,20 +250,21 @@ fn refusals_say_what_opens_them_and_no_more_to_clients() {
         "{}",
         "http://10.1.2.3/",
         "10.1.2.3",
-        "10.1.2.3 is in 10.0.0.0/8, private use; `allowPrivateNetwork: true` opens it",
+        "10.1.2.3 is in 10.0.0.0/8, private use; `allowCidrs: [\"10.1.2.3/32\"]` opens it",
     );
     check(
         "{}",
         name,
         "10.1.2.3",
-        "llm.example.net resolves to 10.1.2.3, which is in 10.0.0.0/8, private use; `allowPrivateNetwork: true` opens it",
+        "llm.example.net resolves to 10.1.2.3, which is in 10.0.0.0/8, private use; `allowHosts: [\"llm.example.net\"]` \
+         opens it",
     );
     check(
         "{}",
         name,
         "100.101.102.103",
         "llm.example.net resolves to 100.101.102.103, which is in 100.64.0.0/10, shared address space; \
-         `allowPrivateNetwork: true` opens it (Tailscale and the NAT of providers use this range)",
+         `allowHosts: [\"llm.example.net\"]` opens it (Tailscale and the NAT of providers use this range)",
     );
     check(
         "{}",
@@ -296,7 +297,7 @@ fn refusals_say_what_opens_them_and_no_more_to_clients() {
         name,
         "64:ff9b:1::a01:203",
         "llm.example.net resolves to 64:ff9b:1::a01:203, which is NAT64 for 10.1.2.3, which is in 10.0.0.0/8, private use; \
-         `allowPrivateNetwork: true` opens it",
+         `allowHosts: [\"llm.example.net\"]` opens it",
     );
     check(
         "{}",
@@ -323,7 +324,8 @@ fn refusals_say_what_opens_them_and_no_more_to_clients() {
 #[test]
 fn refused_names_and_ports_say_what_opens_them() {
     let check = |json: &str, text: &str, rule: &str, expected: &str| {
-        let denied = policy(json).judge_operator_target(&target(text)).unwrap_err();
+        let policy = EgressPolicy::for_origin(rules(&serde_json::from_str(json).unwrap()));
+        let denied = policy.judge_operator_target(&target(text)).unwrap_err();
         assert_eq!((denied.rule, denied.to_string().as_str()), (rule, expected));
     };
     check(
@@ -370,6 +372,95 @@ fn refused_names_and_ports_say_what_opens_them() {
         "blocked-host",
         "a.example.net is blocked; to open it, take \"*.example.net\" out of `blockHosts`",
     );
+}
+
+/// Where any URL can come in, a hint opens that host or address and no other.
+#[test]
+fn a_hint_for_urls_of_anyone_is_narrow() {
+    let check = |text: &str, answer: &str, expected: &str| {
+        let answers = [ip(answer)];
+        let judgement = policy("{}").judge_url(text, Some(&answers));
+        let hint = judgement.hint.unwrap();
+        assert_eq!(hint.to_string(), expected, "{text}");
+        let (key, value) = hint.entry().unwrap();
+        let opened = policy(&format!("{{\"{key}\": [{value}]}}"));
+        assert_eq!(opened.judge_url(text, Some(&answers)).verdict, Verdict::Allow, "{text}");
+        assert_eq!(opened.judge_url("http://other.example.net/", Some(&[ip("10.9.9.9")])).verdict, Verdict::Deny);
+    };
+    check("http://nas.example.net/", "10.1.2.3", r#"allowHosts: ["nas.example.net"]"#);
+    check("http://nas.lan/", "10.1.2.3", r#"allowHosts: ["nas.lan"]"#);
+    check("http://nas/", "192.168.7.2", r#"allowHosts: ["nas"]"#);
+    check("http://10.1.2.3/", "10.1.2.3", r#"allowCidrs: ["10.1.2.3/32"]"#);
+    check("http://[fd12::1]/", "fd12::1", r#"allowCidrs: ["fd12::1/128"]"#);
+    check("http://localhost:11434/", "127.0.0.1", r#"allowHosts: ["localhost:11434"]"#);
+    check("http://127.0.0.1/", "127.0.0.1", r#"allowHosts: ["127.0.0.1:80"]"#);
+    check("https://[::1]/", "::1", r#"allowHosts: ["[::1]:443"]"#);
+    check("http://me.example.net/", "127.0.0.1", r#"allowCidrs: ["127.0.0.1/32"]"#);
+    check("http://169.254.169.254/", "169.254.169.254", r#"allowCidrs: ["169.254.169.254/32"]"#);
+    check("http://web.example.net/", "198.18.0.9", r#"fakeIpRanges: ["198.18.0.0/15"]"#);
+}
+
+/// What operators meet most often is called by its name.
+#[test]
+fn the_usual_cases_are_recognised() {
+    let check = |text: &str, answer: &str, expected: &str| {
+        let message = policy("{}").judge_url(text, Some(&[ip(answer)])).message;
+        assert!(message.ends_with(&format!(" ({expected})")), "{message}");
+    };
+    let container = "this is the machine that runs the container";
+    for name in ["host.docker.internal", "gateway.docker.internal", "host.containers.internal"] {
+        check(&format!("http://{name}:11434/"), "192.168.65.254", container);
+    }
+    let kubernetes = "this is a Kubernetes service; its address is private to the cluster";
+    check("http://vllm.models.svc/", "10.96.0.7", kubernetes);
+    check("http://vllm.models.svc.cluster.local/", "10.96.0.7", kubernetes);
+    check("http://box.tail1234.ts.net/", "100.101.102.103", "Tailscale and the NAT of providers use this range");
+    let fake = "the resolvers of Clash, Surge and sing-box answer with such fake addresses";
+    check("https://www.example.com/", "198.18.0.7", fake);
+    check("https://www.example.com/", "198.19.255.254", fake);
+    let multicast = "names in .local are those of machines on the same link, found by multicast DNS";
+    check("http://printer.local/", "192.168.7.3", multicast);
+    let metadata = "a cloud's own service, which hands out credentials to whoever can reach it";
+    check("http://169.254.169.254/latest/meta-data/", "169.254.169.254", metadata);
+    check("http://[fd00:ec2::254]/", "fd00:ec2::254", metadata);
+    let nat64 = "NAT64 carries public IPv4 addresses only; ask for the IPv4 address itself";
+    check("http://web.example.net/", "64:ff9b::a01:203", nat64);
+    check("http://web.example.net/", "64:ff9b:1::1", "a network's own NAT64 uses this range (RFC 8215)");
+    check("http://0.0.0.0:8080/", "0.0.0.0", "it would lead back to this machine; to mean that, write 127.0.0.1");
+}
+
+/// An address in `blockHosts` is that address, whatever name leads to it.
+#[test]
+fn a_blocked_address_is_blocked_below_every_name() {
+    let blocking = policy(r#"{"allowPrivateNetwork": true, "blockHosts": ["10.1.2.3", "93.184.216.34:8080"]}"#);
+    let rule = |text: &str, answer: &str| blocking.judge_url(text, Some(&[ip(answer)])).rule;
+    assert_eq!(rule("http://10.1.2.3/", "10.1.2.3"), "blocked-host");
+    assert_eq!(rule("http://nas.example.net/", "10.1.2.3"), "blocked-address");
+    assert_eq!(rule("http://nas.example.net/", "::ffff:10.1.2.3"), "blocked-address");
+    assert_eq!(rule("http://nas.example.net/", "10.1.2.4"), "allow-private-network");
+    assert_eq!(rule("http://web.example.net:8080/", "93.184.216.34"), "blocked-address");
+    assert_eq!(rule("http://web.example.net/", "93.184.216.34"), "public");
+}
+
+/// A long list is looked up by hash; it must judge as a short one does.
+#[test]
+fn long_lists_judge_as_short_ones() {
+    let entries = ["nas.example.net", "*.lab.example.net", "ha.example.net:8123", "10.20.30.40", "*.lan:8080"];
+    let more: Vec<String> = (0..100).map(|number| format!("\"unrelated{number}.example.org\"")).collect();
+    let written = entries.map(|entry| format!("\"{entry}\"")).join(", ");
+    for key in ["allowHosts", "onlyHosts", "blockHosts"] {
+        let short = policy(&format!("{{\"{key}\": [{written}]}}"));
+        let long = policy(&format!("{{\"{key}\": [{}, {written}]}}", more.join(", ")));
+        for host in ["nas", "a.nas", "lab", "a.lab", "a.b.lab", "xlab", "ha", "ha.example.net:8123/?"] {
+            let text = format!("http://{host}.example.net/").replace("?.example.net/", "");
+            let (one, other) =
+                (short.judge_url(&text, Some(&[ip("10.0.0.9")])), long.judge_url(&text, Some(&[ip("10.0.0.9")])));
+            assert_eq!(one, other, "{key} {text}");
+        }
+        for text in ["http://10.20.30.40/", "http://x.lan:8080/", "http://x.lan/", "http://unrelated.example.org/"] {
+            assert_eq!(short.judge_url(text, None), long.judge_url(text, None), "{key} {text}");
+        }
+    }
 }
 
 /// Every hint about an address, taken as the configuration it is, opens that address.
@@ -612,6 +703,18 @@ fn any_address() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
+fn any_target() -> impl Strategy<Value = String> {
+    let hosts =
+        ["nas.lab.example.com", "grafana.corp.example.com", "a.example.net", "localhost", "nas", "x.lan", "x.test"];
+    let ports = ["", ":8123", ":6379", ":25", ":18789"];
+    (proptest::sample::select(hosts.to_vec()), proptest::sample::select(ports.to_vec()), any_address(), any::<bool>())
+        .prop_map(|(host, port, ip, named)| match (named, ip) {
+            (true, _) => format!("http://{host}{port}/"),
+            (false, IpAddr::V4(ip)) => format!("http://{ip}{port}/"),
+            (false, IpAddr::V6(ip)) => format!("http://[{ip}]{port}/"),
+        })
+}
+
 fn any_rules() -> impl Strategy<Value = PolicyRules> {
     let names = ["default", "private", "loopback", "allowlist-cidr", "allowlist-broad", "allowlist-host"];
     let more = ["allowlist-linklocal", "allowlist-metadata-exact", "fakeip", "nat64", "nat64-48", "self"];
@@ -640,6 +743,47 @@ proptest! {
         let after = EgressPolicy::new(blocked).judge_address(&name, ip);
         prop_assert!(before.is_ok() || after.is_err());
         prop_assert!(after.is_err() || !net.contains(&ip.to_canonical()));
+    }
+
+    #[test]
+    fn narrowing_never_opens(ip in any_address(), rules in any_rules(), text in any_target()) {
+        let target = target(&text);
+        let narrow = PolicyRules { allow_private_network: false, ..rules.clone() };
+        let wide = PolicyRules { allow_private_network: true, ..rules.clone() };
+        let opens = |rules: PolicyRules| EgressPolicy::new(rules).rule_on(&target, Some(&[ip])).verdict() == Verdict::Allow;
+        prop_assert!(!opens(narrow.clone()) || opens(wide));
+        // Taking any opening key away does not open anything either.
+        let bare = PolicyRules {
+            allow_hosts: Vec::new(),
+            allow_cidrs: Vec::new(),
+            allow_ports: Vec::new(),
+            fake_ip_ranges: Vec::new(),
+            ..narrow.clone()
+        };
+        prop_assert!(!opens(bare) || opens(narrow));
+    }
+
+    #[test]
+    fn a_ruling_says_what_a_judgement_says(ip in any_address(), rules in any_rules(), text in any_target()) {
+        let (target, answers) = (target(&text), [ip]);
+        let policy = EgressPolicy::new(rules);
+        let (ruling, judgement) = (policy.rule_on(&target, Some(&answers)), policy.judge_url(&text, Some(&answers)));
+        let judged = policy.judge_target(&target).and_then(|()| match target.host() {
+            Host::Address(literal) => policy.judge_addresses(&target, &[*literal]),
+            Host::Name(_) if target.is_localhost() => policy.judge_addresses(&target, &owl_egress::target::LOCALHOST),
+            Host::Name(_) => policy.judge_addresses(&target, &answers),
+        });
+        prop_assert_eq!(ruling.verdict() == Verdict::Allow, judged.is_ok());
+        prop_assert_eq!((ruling.verdict(), ruling.stage(), ruling.rule()), (judgement.verdict, judgement.stage, judgement.rule));
+        if let Err(denied) = judged {
+            prop_assert_eq!((denied.stage, denied.rule, denied.address), (ruling.stage(), ruling.rule(), ruling.address()));
+            prop_assert_eq!(denied.hint.clone(), ruling.hint());
+            // What a model is shown holds neither the address nor its range.
+            let shown = denied.public_message();
+            let hidden = denied.address.filter(|_| matches!(target.host(), Host::Name(_)));
+            prop_assert!(hidden.is_none_or(|address| !shown.contains(&address.to_string())), "{}", shown);
+            prop_assert!(denied.range.is_none_or(|range| !shown.contains(&range)), "{}", shown);
+        }
     }
 
     #[test]

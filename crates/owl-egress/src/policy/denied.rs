@@ -6,11 +6,11 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
-
-use super::names;
-use crate::address::{AddressClass, Tier};
-use crate::target::{Host, TargetUrl};
+use super::decide::Reach;
+use super::hint::{Hint, Remark};
+use super::pattern::{Cidr, HostPattern};
+use crate::address::{AddressClass, Tier, classify};
+use crate::target::TargetUrl;
 
 /// The steps of judging, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,7 @@ pub(super) enum Rule {
     SingleLabel,
     PrivateSuffix,
     NoAddress,
+    NoLookup,
     BlockedAddress,
     OwnSocket,
     NeverAddress,
@@ -79,117 +80,56 @@ pub struct Denied {
     inner: Option<Ipv4Addr>,
 }
 
-/// The shortest configuration that opens what was refused, and no more. `Display` is that configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// `allowPrivateNetwork: true`
-    AllowPrivateNetwork,
-    /// `allowCidrs: ["…"]`
-    AllowCidrs(IpNet),
-    /// `allowPorts: […]`
-    AllowPorts(u16),
-    /// `onlyHosts: ["…"]`, beside what stands there
-    OnlyHosts(Box<str>),
-    /// `fakeIpRanges: ["…"]`
-    FakeIpRanges(IpNet),
-    /// `nat64Prefixes: ["…"]`
-    Nat64Prefixes(IpNet),
-    /// This entry of `blockHosts` has to go.
-    UnblockHost(Box<str>),
-    /// This entry of `blockCidrs` has to go.
-    UnblockCidr(Box<str>),
-    /// Nothing opens it.
-    Nothing,
-}
-
-/// A host or range that operators often meet. `Display` says what is worth knowing about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Remark {
-    /// `host.docker.internal` and its like.
-    ContainerHost,
-    /// A service of a Kubernetes cluster.
-    KubernetesService,
-    /// A machine in a Tailscale network.
-    Tailnet,
-    /// 100.64.0.0/10 (RFC 6598).
-    SharedAddressSpace,
-    /// 198.18.0.0/15, from a resolver that makes addresses up.
-    FakeAddress,
-    /// 64:ff9b::/96 around an IPv4 address that is not public (RFC 6052, section 3.1).
-    WellKnownNat64,
-    /// 64:ff9b:1::/48 (RFC 8215).
-    LocalNat64,
-}
-
 /// The address that a refusal is about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Subject {
     pub(super) address: IpAddr,
     pub(super) class: AddressClass,
     pub(super) inner: Option<Ipv4Addr>,
 }
 
+/// A refusal of which nothing was written down yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal<'a> {
+    pub(super) rule: Rule,
+    pub(super) subject: Option<Subject>,
+    /// The entry of the block list that refused it.
+    pub(super) entry: Option<Entry<'a>>,
+}
+
+/// An entry of a block list.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entry<'a> {
+    Host(&'a HostPattern),
+    Cidr(&'a Cidr),
+}
+
+impl Refusal<'_> {
+    /// One that is about no address.
+    pub(super) fn of(rule: Rule) -> Self {
+        Self { rule, subject: None, entry: None }
+    }
+
+    pub(super) fn stage(&self, target: &TargetUrl) -> Stage {
+        if self.subject.is_some() { Stage::of_addresses(target) } else { self.rule.stage_before_addresses() }
+    }
+}
+
 impl Denied {
-    /// A refusal before any address is known.
-    pub(super) fn target(target: &TargetUrl, kind: Rule, entry: Option<String>) -> Self {
-        let hint = match kind {
-            Rule::BlockedHost => entry.map(|entry| Hint::UnblockHost(entry.into())),
-            Rule::ServicePort => Some(Hint::AllowPorts(target.port())),
-            Rule::OnlyHosts => Some(Hint::OnlyHosts(target.host().to_string().into())),
-            Rule::LocalhostName | Rule::SingleLabel | Rule::PrivateSuffix => Some(Hint::AllowPrivateNetwork),
-            Rule::BadPort | Rule::MetadataName | Rule::DeadSuffix => Some(Hint::Nothing),
-            // A name that does not resolve is not opened by any configuration, and not closed by one either.
-            Rule::NoAddress
-            | Rule::BlockedAddress
-            | Rule::OwnSocket
-            | Rule::NeverAddress
-            | Rule::MetadataAddress
-            | Rule::PrivateAddress
-            | Rule::LoopbackAddress
-            | Rule::LinkLocalAddress
-            | Rule::SpecialAddress
-            | Rule::Pivot => None,
-        };
+    pub(super) fn new(target: &TargetUrl, refusal: Refusal<'_>, reach: Reach) -> Self {
+        let Refusal { rule, subject, .. } = refusal;
         Self {
-            stage: kind.stage_before_addresses(),
-            rule: kind.name(),
+            stage: refusal.stage(target),
+            rule: rule.name(),
             host: target.host().to_string(),
             port: target.port(),
-            address: None,
-            range: None,
-            hint,
-            remark: name_remark(target),
-            kind,
-            inner: None,
+            address: subject.map(|subject| subject.address),
+            range: subject.map(|subject| subject.class.to_string()),
+            hint: refusal.hint(target, reach),
+            remark: refusal.remark(target),
+            kind: rule,
+            inner: subject.and_then(|subject| subject.inner),
         }
-    }
-
-    /// A refusal of one address.
-    pub(super) fn address(target: &TargetUrl, kind: Rule, subject: Subject, entry: Option<String>) -> Self {
-        let Subject { address, class, inner } = subject;
-        let written = matches!(target.host(), Host::Address(_)) || target.is_localhost();
-        let (hint, remark) = match entry {
-            Some(entry) => (Hint::UnblockCidr(entry.into()), None),
-            None => address_hint(kind, subject),
-        };
-        Self {
-            stage: if written { Stage::Ip } else { Stage::Dns },
-            rule: kind.name(),
-            host: target.host().to_string(),
-            port: target.port(),
-            address: Some(address),
-            range: Some(class.to_string()),
-            hint: Some(hint),
-            remark: remark.or_else(|| name_remark(target)),
-            kind,
-            inner,
-        }
-    }
-
-    /// A refusal of an address that the policy opens, for another reason.
-    pub(super) fn opened(target: &TargetUrl, kind: Rule, opened: &super::Opened) -> Self {
-        let subject = Subject { address: opened.connect_to, class: opened.class, inner: None };
-        Self::address(target, kind, subject, None)
     }
 
     /// The refusal without any resolved address or range, and without a hint that gives one away: for clients and models.
@@ -205,6 +145,7 @@ impl Denied {
             | Rule::BlockedHost
             | Rule::OnlyHosts => format!("the name {host} is not allowed by the egress policy"),
             Rule::NoAddress => format!("{host} has no address"),
+            Rule::NoLookup => format!("{host} was not looked up"),
             Rule::BlockedAddress
             | Rule::OwnSocket
             | Rule::NeverAddress
@@ -217,9 +158,10 @@ impl Denied {
         }
     }
 
-    /// Whether the address was only not opened, as opposed to refused whatever is open.
-    pub(super) fn is_merely_closed(&self) -> bool {
-        matches!(self.kind, Rule::LoopbackAddress)
+    /// What the address that was refused is; for one below `nat64Prefixes`, what the IPv4 address inside is.
+    pub fn class(&self) -> Option<AddressClass> {
+        let judged = self.inner.map(IpAddr::V4).or(self.address)?;
+        Some(classify(judged))
     }
 
     /// What was refused and why, without the hint.
@@ -236,6 +178,7 @@ impl Denied {
             Rule::SingleLabel => write!(f, "{host} has no dot, so it can only be a private name"),
             Rule::PrivateSuffix => write!(f, "{host} ends in a suffix of private networks"),
             Rule::NoAddress => write!(f, "{host} has no address"),
+            Rule::NoLookup => write!(f, "{host} would have to be looked up, and no query may be made"),
             Rule::OwnSocket => self.subject(f, "Owl itself listens there"),
             Rule::BlockedAddress => self.subject(f, "it is blocked"),
             Rule::NeverAddress
@@ -250,7 +193,7 @@ impl Denied {
 
     /// `nas.example.com resolves to 10.1.2.3, which is in 10.0.0.0/8, private use`
     fn subject(&self, f: &mut fmt::Formatter<'_>, besides: &str) -> fmt::Result {
-        let (Some(address), Some(range)) = (self.address, &self.range) else {
+        let (Some(address), Some(class)) = (self.address, self.class()) else {
             return f.write_str(&self.host);
         };
         let mut which = "";
@@ -263,9 +206,15 @@ impl Denied {
         if let Some(inner) = self.inner {
             write!(f, " is NAT64 for {inner}, which")?;
         }
-        // Without a block in front the words stand alone: `outside the allocated IPv6 unicast space`.
-        let has_block = range.split(", ").next().is_some_and(|block| block.contains('/'));
-        write!(f, " is {}{range}", if has_block { "in " } else { "not public: " })?;
+        match class.block {
+            // Without a block in front the words stand alone: `outside the allocated IPv6 unicast space`.
+            None => write!(f, " is not public: {class}")?,
+            // Such an address is a block of its own, which would say it twice.
+            Some(block) if class.tier == Tier::Metadata && block.prefix_len() == block.max_prefix_len() => {
+                write!(f, " is {}", class.name)?;
+            }
+            Some(_) => write!(f, " is in {class}")?,
+        }
         if besides.is_empty() { Ok(()) } else { write!(f, ", and {besides}") }
     }
 }
@@ -279,6 +228,7 @@ impl fmt::Display for Denied {
             Some(hint @ (Hint::UnblockHost(_) | Hint::UnblockCidr(_))) => write!(f, "; to open it, {hint}")?,
             Some(
                 hint @ (Hint::AllowPrivateNetwork
+                | Hint::AllowHosts(_)
                 | Hint::AllowCidrs(_)
                 | Hint::AllowPorts(_)
                 | Hint::OnlyHosts(_)
@@ -295,36 +245,6 @@ impl fmt::Display for Denied {
 
 impl std::error::Error for Denied {}
 
-impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AllowPrivateNetwork => f.write_str("allowPrivateNetwork: true"),
-            Self::AllowCidrs(net) => write!(f, "allowCidrs: [\"{net}\"]"),
-            Self::AllowPorts(port) => write!(f, "allowPorts: [{port}]"),
-            Self::OnlyHosts(host) => write!(f, "onlyHosts: [\"{host}\"]"),
-            Self::FakeIpRanges(net) => write!(f, "fakeIpRanges: [\"{net}\"]"),
-            Self::Nat64Prefixes(net) => write!(f, "nat64Prefixes: [\"{net}\"]"),
-            Self::UnblockHost(entry) => write!(f, "take \"{entry}\" out of `blockHosts`"),
-            Self::UnblockCidr(entry) => write!(f, "take \"{entry}\" out of `blockCidrs`"),
-            Self::Nothing => f.write_str("nothing opens it"),
-        }
-    }
-}
-
-impl fmt::Display for Remark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ContainerHost => "this is the machine that runs the container",
-            Self::KubernetesService => "this is a Kubernetes service; its address is private to the cluster",
-            Self::Tailnet => "this is a machine in a Tailscale network",
-            Self::SharedAddressSpace => "Tailscale and the NAT of providers use this range",
-            Self::FakeAddress => "the resolvers of Clash, Surge and sing-box answer with such fake addresses",
-            Self::WellKnownNat64 => "NAT64 carries public IPv4 addresses only; ask for the IPv4 address itself",
-            Self::LocalNat64 => "a network's own NAT64 uses this range (RFC 8215)",
-        })
-    }
-}
-
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -340,7 +260,8 @@ impl fmt::Display for Stage {
 }
 
 impl Rule {
-    fn name(self) -> &'static str {
+    /// The rule's stable name.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::BlockedHost => "blocked-host",
             Self::BadPort => "bad-port",
@@ -352,6 +273,7 @@ impl Rule {
             Self::SingleLabel => "single-label",
             Self::PrivateSuffix => "private-suffix",
             Self::NoAddress => "no-address",
+            Self::NoLookup => "no-lookup",
             Self::BlockedAddress => "blocked-address",
             Self::OwnSocket => "own-socket",
             Self::NeverAddress => "never-address",
@@ -362,6 +284,11 @@ impl Rule {
             Self::SpecialAddress => "special-address",
             Self::Pivot => "redirect-into-private-network",
         }
+    }
+
+    /// Whether the address was only not opened, as opposed to refused whatever is open.
+    pub(super) fn is_merely_closed(self) -> bool {
+        self == Self::LoopbackAddress
     }
 
     fn stage_before_addresses(self) -> Stage {
@@ -375,6 +302,7 @@ impl Rule {
             | Self::SingleLabel
             | Self::PrivateSuffix => Stage::Name,
             Self::NoAddress
+            | Self::NoLookup
             | Self::BlockedAddress
             | Self::OwnSocket
             | Self::NeverAddress
@@ -385,36 +313,5 @@ impl Rule {
             | Self::SpecialAddress
             | Self::Pivot => Stage::Dns,
         }
-    }
-}
-
-/// The hint for an address that no block rule refused, and what is worth knowing about its range.
-fn address_hint(kind: Rule, subject: Subject) -> (Hint, Option<Remark>) {
-    let Subject { address, class, inner } = subject;
-    if matches!(kind, Rule::OwnSocket | Rule::Pivot) {
-        return (Hint::Nothing, None);
-    }
-    let alone = Hint::AllowCidrs(IpNet::from(inner.map_or(address, IpAddr::V4)));
-    let block = class.block.map(|block| block.to_string());
-    match (class.tier, block.as_deref()) {
-        (Tier::Never, Some("64:ff9b::/96")) => (Hint::Nothing, Some(Remark::WellKnownNat64)),
-        (Tier::Never, _) => (Hint::Nothing, None),
-        (Tier::Private, Some("100.64.0.0/10")) => (Hint::AllowPrivateNetwork, Some(Remark::SharedAddressSpace)),
-        (Tier::Private | Tier::Loopback, _) => (Hint::AllowPrivateNetwork, None),
-        (Tier::Special, Some("198.18.0.0/15")) => {
-            (class.block.map_or(alone, Hint::FakeIpRanges), Some(Remark::FakeAddress))
-        }
-        (Tier::Special, Some("64:ff9b:1::/48")) => {
-            let prefix = IpNet::new(address, 96).map(|net| net.trunc());
-            (prefix.map_or(alone, Hint::Nat64Prefixes), Some(Remark::LocalNat64))
-        }
-        (Tier::Public | Tier::LinkLocal | Tier::Metadata | Tier::Special, _) => (alone, None),
-    }
-}
-
-fn name_remark(target: &TargetUrl) -> Option<Remark> {
-    match target.host() {
-        Host::Name(name) => names::remark(name),
-        Host::Address(_) => None,
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! A name is judged by how it ends alone: what it resolves to is judged later, and apart.
 
-use super::denied::Remark;
-use crate::target::is_localhost_name;
+use super::hint::Remark;
 
 /// The metadata services of clouds: a name like these has no other use. Sorted.
 const METADATA: [&str; 15] = [
@@ -28,22 +27,13 @@ const METADATA: [&str; 15] = [
 /// RFC 3172 (arpa).
 const DEAD: [&str; 6] = ["test", "invalid", "example", "onion", "alt", "arpa"];
 
-/// Suffixes of private networks: RFC 6762 with its appendix G, RFC 8375 (home.arpa), ICANN's reservation of 2024-07-29
+/// Suffixes of private networks, each one label: RFC 6762 with its appendix G, ICANN's reservation of 2024-07-29
 /// (internal), and what Kubernetes, Consul and Windows use.
-const PRIVATE: [&str; 12] = [
-    "consul",
-    "corp",
-    "home",
-    "home.arpa",
-    "internal",
-    "intranet",
-    "lan",
-    "local",
-    "localdomain",
-    "private",
-    "svc",
-    "workgroup",
-];
+const PRIVATE: [&str; 11] =
+    ["consul", "corp", "home", "internal", "intranet", "lan", "local", "localdomain", "private", "svc", "workgroup"];
+
+/// The one private suffix of two labels (RFC 8375).
+const HOME_ARPA: &str = "home.arpa";
 
 /// What a name is by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,33 +53,40 @@ pub(super) enum Name {
 }
 
 pub(super) fn classify(name: &str) -> Name {
+    let (rest, last) = match name.rsplit_once('.') {
+        Some((rest, last)) => (Some(rest), last),
+        None => (None, name),
+    };
     if METADATA.binary_search(&name).is_ok() {
         Name::Metadata
-    } else if is_localhost_name(name) {
+    } else if last == "localhost" {
         Name::Localhost
-    } else if !name.contains('.') {
+    } else if rest.is_none() {
         Name::SingleLabel
     // Before the dead suffixes, for home.arpa is below arpa.
-    } else if below_any(name, &PRIVATE) {
+    } else if PRIVATE.contains(&last) || below(name, HOME_ARPA) {
         Name::Private
-    } else if below_any(name, &DEAD) {
+    } else if DEAD.contains(&last) {
         Name::Dead
     } else {
         Name::Ordinary
     }
 }
 
-/// Whether `name` is one of `suffixes` or below it, on the boundary of a label.
-fn below_any(name: &str, suffixes: &[&str]) -> bool {
-    suffixes.iter().any(|suffix| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+/// Whether `name` is `suffix` or below it, on the boundary of a label.
+fn below(name: &str, suffix: &str) -> bool {
+    name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// What is worth saying about a name that operators often meet.
 pub(super) fn remark(name: &str) -> Option<Remark> {
     match name {
-        "host.docker.internal" | "gateway.docker.internal" | "host.containers.internal" => Some(Remark::ContainerHost),
-        _ if below_any(name, &["svc", "svc.cluster.local"]) => Some(Remark::KubernetesService),
-        _ if below_any(name, &["ts.net"]) => Some(Remark::Tailnet),
+        "host.docker.internal" | "gateway.docker.internal" | "host.containers.internal" | "host.lima.internal" => {
+            Some(Remark::ContainerHost)
+        }
+        _ if below(name, "svc") || below(name, "svc.cluster.local") => Some(Remark::KubernetesService),
+        _ if below(name, "ts.net") => Some(Remark::Tailnet),
+        _ if below(name, "local") => Some(Remark::Multicast),
         _ => None,
     }
 }

@@ -19,8 +19,10 @@ pub struct HostPattern {
     port: Option<u16>,
 }
 
+/// What a [`HostPattern`] is about, its port aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum PatternHost {
+pub(super) enum PatternHost {
+    /// This host.
     Exact(Host),
     /// With the dot in front: what a covered name ends with.
     Below(String),
@@ -63,6 +65,18 @@ impl HostPattern {
     /// The port that the pattern names.
     pub fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    pub(super) fn host(&self) -> &PatternHost {
+        &self.host
+    }
+
+    /// The address, where the pattern is one.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self.host {
+            PatternHost::Exact(Host::Address(ip)) => Some(ip),
+            PatternHost::Exact(Host::Name(_)) | PatternHost::Below(_) => None,
+        }
     }
 
     /// Whether the pattern itself is a localhost name or an address: only then it opens loopback.

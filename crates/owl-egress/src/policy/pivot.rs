@@ -1,7 +1,8 @@
 //! The no-pivot rule: an open web page never drives a request into the private network, whatever is open to it directly
 //! (compare Chromium's Local Network Access).
 
-use super::denied::{Denied, Rule};
+use super::decide::Reach;
+use super::denied::{Denied, Refusal, Rule, Subject};
 use super::{Opened, Opening};
 use crate::address::Tier;
 use crate::target::TargetUrl;
@@ -18,8 +19,10 @@ impl Opened {
 /// # Errors
 /// The refusal.
 pub(crate) fn judge_pivot(target: &TargetUrl, opened: &[Opened]) -> Result<(), Denied> {
-    match opened.iter().find(|opened| !opened.is_public()) {
-        Some(inside) => Err(Denied::opened(target, Rule::Pivot, inside)),
-        None => Ok(()),
-    }
+    let Some(inside) = opened.iter().find(|opened| !opened.is_public()) else {
+        return Ok(());
+    };
+    let subject = Subject { address: inside.connect_to, class: inside.class, inner: None };
+    let refusal = Refusal { rule: Rule::Pivot, subject: Some(subject), entry: None };
+    Err(Denied::new(target, refusal, Reach::AnyUrl))
 }

@@ -57,6 +57,14 @@ impl Resolver {
         &self.options
     }
 
+    /// The addresses of a host that anyone wrote, for those who only ask: of the absolute name, without a search list.
+    ///
+    /// # Errors
+    /// The resolver's error; an empty answer is one too.
+    pub async fn addresses(&self, target: &TargetUrl) -> io::Result<Vec<IpAddr>> {
+        self.lookup_absolute(target, &Arc::new(Semaphore::new(1))).await
+    }
+
     /// The addresses of a host that the operator wrote: as it was typed, so that search lists apply. Each address once,
     /// in the resolver's order.
     ///
@@ -96,14 +104,6 @@ impl Resolver {
         }
         Ok(addresses)
     }
-}
-
-/// All addresses of the target's host, by the system's resolver.
-///
-/// # Errors
-/// As [`Resolver::lookup_as_typed`].
-pub(crate) async fn resolve(target: &TargetUrl, places: &Arc<Semaphore>) -> io::Result<Vec<IpAddr>> {
-    Resolver::default().lookup_as_typed(target, places).await
 }
 
 #[cfg(test)]
