@@ -190,16 +190,30 @@ impl UpstreamClient {
     /// [`EgressError::Denied`] when the policy refuses the name or any address; [`EgressError::Resolve`] or
     /// [`EgressError::Timeout`] when there is no address to judge. A token URL is judged the same way.
     pub async fn admit(&self) -> Result<Vec<Opened>, EgressError> {
-        let Some(token) = self.login.token_client() else {
-            return self.connector.judge().await;
-        };
-        let (own, token) = tokio::join!(self.connector.judge(), Box::pin(token.admit()));
+        let (own, token) = tokio::join!(self.admit_base_url(), self.admit_token_url());
         // A refusal stops the start; that a name does not resolve now must not hide it.
         match (own, token) {
-            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
-            (Err(own), Err(token)) => Err(if token.is_denied() && !own.is_denied() { token } else { own }),
-            (Ok(opened), Ok(_)) => Ok(opened),
+            (Err(error), None | Some(Ok(_))) | (Ok(_), Some(Err(error))) => Err(error),
+            (Err(own), Some(Err(token))) => Err(if token.is_denied() && !own.is_denied() { token } else { own }),
+            (Ok(opened), None | Some(Ok(_))) => Ok(opened),
         }
+    }
+
+    /// The same for the base URL alone.
+    ///
+    /// # Errors
+    /// As for [`UpstreamClient::admit`].
+    pub async fn admit_base_url(&self) -> Result<Vec<Opened>, EgressError> {
+        self.connector.judge().await
+    }
+
+    /// The same for the token URL alone, which has a policy of its own; `None` where there is none.
+    ///
+    /// # Errors
+    /// As for [`UpstreamClient::admit`].
+    pub async fn admit_token_url(&self) -> Option<Result<Vec<Opened>, EgressError>> {
+        let token = self.login.token_client()?;
+        Some(token.connector.judge().await)
     }
 
     /// Judges the base URL's port and name, before DNS is asked for it; for diagnosis.

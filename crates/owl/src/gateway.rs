@@ -82,6 +82,13 @@ pub enum StartError {
         /// The refusal.
         denied: Box<owl_egress::Denied>,
     },
+    /// The policy in this provider's `auth` refuses its token URL.
+    TokenUrlDenied {
+        /// The provider.
+        provider: String,
+        /// The refusal.
+        denied: Box<owl_egress::Denied>,
+    },
 }
 
 impl fmt::Display for StartError {
@@ -89,6 +96,9 @@ impl fmt::Display for StartError {
         match self {
             Self::Tls { provider, error } => write!(f, "models.providers.{provider}.{error}"),
             Self::Denied { provider, denied } => write!(f, "provider {provider}: {denied}"),
+            Self::TokenUrlDenied { provider, denied } => {
+                write!(f, "provider {provider}: auth.tokenUrl (its policy keys stand beside it, in `auth`): {denied}")
+            }
         }
     }
 }
@@ -128,18 +138,28 @@ impl Gateway {
     /// # Errors
     /// All refusals.
     pub async fn admit(&self) -> Result<(), Vec<StartError>> {
-        let judged = join_all(self.providers.iter().map(|provider| provider.client().admit())).await;
+        let judge = async |provider: &Arc<Provider>| {
+            let client = provider.client();
+            tokio::join!(client.admit_base_url(), client.admit_token_url())
+        };
+        let judged = join_all(self.providers.iter().map(judge)).await;
         let mut refused = Vec::new();
-        for (provider, result) in self.providers.iter().zip(judged) {
+        for (provider, (own, token)) in self.providers.iter().zip(judged) {
             for warning in provider.client().tls_warnings() {
                 tracing::warn!(provider = %provider.id(), "{warning}");
             }
-            match result {
+            let id = || provider.id().to_owned();
+            match own {
                 Ok(_) => {}
-                Err(EgressError::Denied(denied)) => {
-                    refused.push(StartError::Denied { provider: provider.id().to_owned(), denied });
-                }
+                Err(EgressError::Denied(denied)) => refused.push(StartError::Denied { provider: id(), denied }),
                 Err(error) => tracing::warn!(provider = %provider.id(), "provider is not ready: {error}"),
+            }
+            match token {
+                None | Some(Ok(_)) => {}
+                Some(Err(EgressError::Denied(denied))) => {
+                    refused.push(StartError::TokenUrlDenied { provider: id(), denied });
+                }
+                Some(Err(error)) => tracing::warn!(provider = %provider.id(), "its token URL is not ready: {error}"),
             }
         }
         if refused.is_empty() { Ok(()) } else { Err(refused) }
@@ -376,4 +396,34 @@ fn leaves_the_api(path: &str) -> bool {
     let path = path.split('?').next().unwrap_or(path);
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     decoded.split(['/', '\\']).any(|segment| segment == "." || segment == "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::check_text;
+
+    #[tokio::test]
+    async fn a_refused_token_url_is_not_blamed_on_the_base_url() {
+        let refusals = async |provider: &str, auth: &str| {
+            let text = format!(
+                "{{ models: {{ providers: {{ owl: {{ baseUrl: \"http://127.0.0.1:8000\", allowPrivateNetwork: {provider},\n\
+                 auth: {{ type: \"oauth2\", tokenUrl: \"http://127.0.0.1:8000/token\", clientId: \"owl\", clientSecret: \"s\",\n\
+                 allowPrivateNetwork: {auth} }} }} }} }} }}"
+            );
+            let config = check_text(text.as_bytes()).expect("right");
+            let gateway = Gateway::new(config.providers, &Network::default()).expect("no files");
+            let refused = gateway.admit().await.err().unwrap_or_default();
+            refused.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert!(refusals("true", "true").await.is_empty());
+        let token = refusals("true", "false").await;
+        assert!(matches!(token.as_slice(), [only] if only.starts_with("provider owl: auth.tokenUrl (")), "{token:?}");
+        let own = refusals("false", "true").await;
+        assert!(
+            matches!(own.as_slice(), [only] if only.starts_with("provider owl: ") && !only.contains("auth")),
+            "{own:?}"
+        );
+        assert_eq!(refusals("false", "false").await.len(), 2);
+    }
 }
