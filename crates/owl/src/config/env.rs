@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use owl_egress::Secret;
 
 use super::json5::{Member, Node, Value};
-use super::problem::{KeyPath, Origin, Reporter};
+use super::moved;
+use super::problem::{KeyPath, Origin, Problem, Reporter};
+use super::shape::nearest;
 
 /// The values of flags. Every field wins over the variable of the same name.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -78,6 +80,20 @@ impl Environment {
             Self::These(variables) => variables.get(name).cloned().ok_or(Missing::Unset)?,
         };
         if value.is_empty() { Err(Missing::Empty) } else { Ok(value) }
+    }
+
+    /// The names of the variables that begin like Owl's, in alphabetical order.
+    fn own_names(&self) -> Vec<String> {
+        let own = |name: &String| name.starts_with(PREFIX) && is_variable_name(name);
+        match self {
+            Self::Process => {
+                let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+                let mut names: Vec<String> = names.filter(own).collect();
+                names.sort();
+                names
+            }
+            Self::These(variables) => variables.keys().filter(|name| own(name)).cloned().collect(),
+        }
     }
 
     /// The variable's path: `OWL_CONFIG`.
@@ -190,11 +206,35 @@ pub(crate) fn lay_over(tree: &mut Node, overrides: &Overrides, environment: &Env
         node.as_ref().is_some_and(|node| *key == "baseUrl" || matches!(node.origin, Origin::Flag(_)))
     };
     let provider = ["models", "providers", "owl"];
+    let written = tree.find(&KeyPath::of("models.providers.owl.baseUrl")).cloned();
     if values.iter().any(declares) || tree.find(&KeyPath::of("models.providers.owl")).is_some() {
         for (key, node) in values {
             if let Some(node) = node {
                 put(tree, &[provider.as_slice(), &[key]].concat(), node);
             }
+        }
+    }
+    if let Some(written) = written {
+        moved::check(tree, &written, environment, reporter);
+    }
+}
+
+/// Warns of variables that look like one of Owl's and are none: a slip of the pen that would pass in silence. Those that
+/// the file names are known, and those that look like none are somebody else's, such as Kubernetes' `OWL_SERVICE_HOST`.
+pub(crate) fn warn_of_strays(
+    environment: &Environment,
+    named: &BTreeMap<KeyPath, Vec<String>>,
+    reporter: &mut Reporter<'_>,
+) {
+    let known: Vec<&str> = VARIABLES.iter().filter_map(|name| name.strip_prefix(PREFIX)).collect();
+    for name in environment.own_names() {
+        let rest = name.strip_prefix(PREFIX).unwrap_or_default();
+        if known.contains(&rest) || named.values().flatten().any(|named| *named == name) {
+            continue;
+        }
+        if let Some(meant) = nearest(rest, &known) {
+            let message = format!("Owl does not know the environment variable {name}");
+            reporter.warn_of_whole(Problem::without_place(message, format!("did you mean {PREFIX}{meant}?")));
         }
     }
 }
@@ -205,6 +245,20 @@ struct Names {
     flag: &'static str,
     variable: &'static str,
 }
+
+/// What the names of Owl's variables begin with.
+const PREFIX: &str = "OWL_";
+
+/// Owl's variables.
+const VARIABLES: [&str; 7] = [
+    "OWL_CONFIG",
+    BASE_URL.variable,
+    API_KEY.variable,
+    AUTH.variable,
+    ALLOW_PRIVATE_NETWORK.variable,
+    GATEWAY_KEY.variable,
+    LISTEN.variable,
+];
 
 const BASE_URL: Names = Names { flag: "--base-url", variable: "OWL_BASE_URL" };
 const API_KEY: Names = Names { flag: "--api-key", variable: "OWL_API_KEY" };

@@ -3,8 +3,8 @@
 //!
 //! Nothing here connects to anything, and a message never quotes the file, which may hold secrets.
 //!
-//! Reading order: `raw.rs`, `raw_egress.rs` and `raw_store.rs` (every key), `raw_value.rs` (what keys hold), `env.rs` (flags and
-//! variables), `json5.rs` (text to a tree with places), `shape.rs` (the tree against the schema), `build.rs`, `provider.rs`,
+//! Reading order: `raw.rs`, `raw_egress.rs` and `raw_store.rs` (every key), `raw_value.rs` (what keys hold), `env.rs` and `moved.rs`
+//! (flags and variables), `json5.rs` (text to a tree with places), `shape.rs` (the tree against the schema), `build.rs`, `provider.rs`,
 //! `egress.rs`, `media.rs` and `store.rs` (what it means), `secret.rs`, `server_tls.rs`, `unit.rs`, `problem.rs`; then what people
 //! read: `show.rs`, `schema.rs`, `reference.rs`.
 
@@ -14,6 +14,7 @@ mod raw_store;
 mod raw_value;
 
 mod env;
+mod moved;
 
 mod json5;
 mod shape;
@@ -253,12 +254,17 @@ impl Effective {
             Ok(tree) => tree,
             Err(error) => {
                 let origin = Origin::File { offset: error.offset };
-                reporter.report(origin, &KeyPath::default(), error.message, error.help.unwrap_or_default());
+                let (message, help) = match foreign(input.source.as_deref(), &input.text) {
+                    Some(language) => (format!("this looks like {language}, and Owl reads JSON5"), JSON5),
+                    None => (error.message, error.help.unwrap_or_default()),
+                };
+                reporter.report(origin, &KeyPath::default(), message, help);
                 return Err(reporter.finish().err().unwrap_or_else(never));
             }
         };
         env::lay_over(&mut tree, overrides, environment, &mut reporter);
         let sifted = shape::sift(&tree, environment, &mut reporter);
+        env::warn_of_strays(environment, &sifted.variables, &mut reporter);
         let mut raw: RawConfig = match serde_json::from_value(sifted.json) {
             Ok(raw) => raw,
             Err(_) => {
@@ -305,6 +311,28 @@ fn never_sifted() -> Problem {
 
 fn never() -> Problems {
     never_sifted().into()
+}
+
+/// What to write in place of another language.
+const JSON5: &str = "write it with braces, quotes and commas: { gateway: { listen: \"127.0.0.1:6950\" }, models: { providers: { … } } }";
+
+/// The language of a text that is not JSON5, where its file's name or its first line tells.
+fn foreign(file: Option<&Path>, text: &str) -> Option<&'static str> {
+    match file.and_then(Path::extension).and_then(|extension| extension.to_str()) {
+        Some("yaml" | "yml") => return Some("YAML"),
+        Some("toml") => return Some("TOML"),
+        _ => {}
+    }
+    let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let first = lines.next()?.trim_end();
+    let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let yaml_key = |line: &str| line.split_once(':').is_some_and(|(key, rest)| word(key) && !rest.starts_with('/'));
+    if first == "---" || yaml_key(first) {
+        return Some("YAML");
+    }
+    let table = first.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let toml = table.is_some_and(word) || first.split_once(" = ").is_some_and(|(key, _)| word(key));
+    toml.then_some("TOML")
 }
 
 /// The file that is named, or the first that is there, or none.

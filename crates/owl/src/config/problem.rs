@@ -227,6 +227,13 @@ impl<'a> Reporter<'a> {
         self.warnings.push(problem);
     }
 
+    /// Adds a warning that belongs to the whole.
+    pub(crate) fn warn_of_whole(&mut self, warning: Problem) {
+        if self.warnings.len() < PROBLEM_LIMIT {
+            self.warnings.push(warning);
+        }
+    }
+
     /// Remembers that this key was meant to be there.
     pub(crate) fn mark_broken(&mut self, path: KeyPath) {
         if self.broken.len() < 2 * PROBLEM_LIMIT {

@@ -338,7 +338,7 @@ fn one_of(found: &str, known: &[&str], write: impl Fn(&str) -> String) -> String
 }
 
 /// The known word that was most likely meant: `base_url` and `baseurl` are `baseUrl`.
-fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     if found.len() > 64 {
         return None;
     }

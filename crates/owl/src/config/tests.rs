@@ -21,6 +21,7 @@ macro_rules! snapshot {
 }
 
 mod egress;
+mod overlay;
 
 /// A text as the file `owl.json5`, with these flags and variables, without touching any file.
 fn effective(text: &str, overrides: &Overrides, variables: &[(&str, &str)]) -> Result<Effective, Problems> {
@@ -87,6 +88,11 @@ fn problems_of_syntax() {
         "{ gateway: { listen: \"127.0.0.1:6950\n\" } }",
         "{ gateway: {} models: {} }",
         "{ log: {} /* never closed",
+        "gateway:\n  listen: 127.0.0.1:6950\n",
+        "# Owl\n---\ngateway: {}\n",
+        "[gateway]\nlisten = \"127.0.0.1:6950\"\n",
+        "listen = \"127.0.0.1:6950\"\n",
+        "https://llm.corp.example",
         "{} {}",
         "{\n  log: { level: \"a\\1\" },\n}",
     ]));
@@ -505,7 +511,7 @@ fn what_is_in_effect_is_shown_with_its_source() {
     let text = "{ gateway: { keys: [{ name: \"ci\", key: \"${KEY}\" }] },\n models: { providers: { owl: { baseUrl: \"https://a.example.com\",\n\
                 apiKey: { command: [\"get\", \"${KEY}\", \"x\"] } }, two: { baseUrl: \"https://b.example.com\" } } } }";
     let overrides = Overrides { listen: Some("127.0.0.1:1".to_owned()), ..Overrides::default() };
-    let variables = [("KEY", "k-1"), ("OWL_BASE_URL", "https://c.example.com"), ("OWL_GATEWAY_KEY", "k-2")];
+    let variables = [("KEY", "k-1"), ("OWL_BASE_URL", "https://a.example.com/v2"), ("OWL_GATEWAY_KEY", "k-2")];
     let shown = effective(text, &overrides, &variables).expect("right").show();
     assert!(::json5::from_str::<Json>(&shown).is_ok(), "{shown}");
     snapshot!(shown);
