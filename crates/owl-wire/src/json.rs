@@ -14,6 +14,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use crate::media::keys::may_hold_media;
+
 /// How deep arrays and objects may nest.
 pub const MAX_DEPTH: usize = 512;
 
@@ -107,13 +109,14 @@ pub(crate) struct Member<'a> {
 }
 
 /// Calls `visit` for each member of the object that `text` is, in order. The whole text is checked, unless `visit` fails.
+/// Says whether a key occurs, at any depth, that may hold media: most requests have none, and need no second look.
 pub(crate) fn scan_object<'a>(
     text: &'a [u8],
     mut visit: impl FnMut(Member<'a>) -> Result<(), JsonError>,
-) -> Result<(), JsonError> {
+) -> Result<bool, JsonError> {
     let fault = |at, expected| JsonError::Invalid { position: Position::of(text, at), expected };
     let checked = std::str::from_utf8(text).map_err(|error| fault(error.valid_up_to(), "text in UTF-8"))?;
-    let mut scanner = Scanner { bytes: text, at: 0 };
+    let mut scanner = Scanner::new(text);
     match scanner.skip_space() {
         Some(b'{') => scanner.at += 1,
         Some(b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => return Err(JsonError::NotAnObject),
@@ -121,7 +124,7 @@ pub(crate) fn scan_object<'a>(
     }
     if scanner.skip_space() == Some(b'}') {
         scanner.at += 1;
-        return scanner.end().map_err(|fault| fault.explain(text));
+        return scanner.end().map(|()| false).map_err(|fault| fault.explain(text));
     }
     loop {
         let key_span = scanner.key().map_err(|fault| fault.explain(text))?;
@@ -137,7 +140,7 @@ pub(crate) fn scan_object<'a>(
         }
     }
     scanner.at += 1;
-    scanner.end().map_err(|fault| fault.explain(text))
+    scanner.end().map(|()| scanner.media).map_err(|fault| fault.explain(text))
 }
 
 /// The first value of each of `names` among the members of the object that `text` is.
@@ -169,19 +172,27 @@ pub(crate) fn encode(text: &str) -> Vec<u8> {
     serde_json::to_vec(text).expect("a string always has a JSON form")
 }
 
-struct Scanner<'a> {
+/// Moves over a text, token by token.
+pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
-    at: usize,
+    pub(crate) at: usize,
+    /// A key has occurred that may hold media.
+    media: bool,
 }
 
 /// What the scanner says until somebody wants to know the line.
-struct Fault {
+pub(crate) struct Fault {
     at: usize,
     expected: Option<&'static str>,
 }
 
 impl Fault {
-    fn explain(self, text: &[u8]) -> JsonError {
+    /// A bracket that is one too many.
+    pub(crate) fn too_deep(at: usize) -> Self {
+        Self { at, expected: None }
+    }
+
+    pub(crate) fn explain(self, text: &[u8]) -> JsonError {
         let position = Position::of(text, self.at);
         match self.expected {
             Some(expected) => JsonError::Invalid { position, expected },
@@ -190,17 +201,21 @@ impl Fault {
     }
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, media: false }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    fn fault<T>(&self, expected: &'static str) -> Result<T, Fault> {
+    pub(crate) fn fault<T>(&self, expected: &'static str) -> Result<T, Fault> {
         Err(Fault { at: self.at, expected: Some(expected) })
     }
 
     /// Moves to the next byte that is not white space, and returns it.
-    fn skip_space(&mut self) -> Option<u8> {
+    pub(crate) fn skip_space(&mut self) -> Option<u8> {
         loop {
             match self.peek() {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
@@ -209,7 +224,7 @@ impl Scanner<'_> {
         }
     }
 
-    fn end(&mut self) -> Result<(), Fault> {
+    pub(crate) fn end(&mut self) -> Result<(), Fault> {
         match self.skip_space() {
             None => Ok(()),
             Some(_) => self.fault("nothing more after the object"),
@@ -217,13 +232,14 @@ impl Scanner<'_> {
     }
 
     /// A key and its colon; returns the key's token.
-    fn key(&mut self) -> Result<Range<usize>, Fault> {
+    pub(crate) fn key(&mut self) -> Result<Range<usize>, Fault> {
         if self.skip_space() != Some(b'"') {
             return self.fault("a key in double quotes");
         }
         let start = self.at;
         self.string()?;
         let token = start..self.at;
+        self.media |= may_hold_media(&self.bytes[token.start + 1..token.end - 1]);
         if self.skip_space() != Some(b':') {
             return self.fault("':'");
         }
@@ -232,7 +248,7 @@ impl Scanner<'_> {
     }
 
     /// One value of any kind; white space before it is skipped.
-    fn value(&mut self) -> Result<(), Fault> {
+    pub(crate) fn value(&mut self) -> Result<(), Fault> {
         let mut nesting = Nesting::default();
         loop {
             match self.skip_space() {
@@ -297,11 +313,11 @@ impl Scanner<'_> {
         if nesting.depth() + 1 < MAX_DEPTH && nesting.enter(object) {
             return Ok(());
         }
-        Err(Fault { at: self.at, expected: None })
+        Err(Fault::too_deep(self.at))
     }
 
     /// From the opening quote to behind the closing one.
-    fn string(&mut self) -> Result<(), Fault> {
+    pub(crate) fn string(&mut self) -> Result<(), Fault> {
         self.at += 1;
         loop {
             self.at = string_stop(self.bytes, self.at);
@@ -469,7 +485,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: Result<(), &str>) {
-        let seen = scan_object(text.as_bytes(), |_| Ok(())).map_err(|error| error.to_string());
+        let seen = scan_object(text.as_bytes(), |_| Ok(())).map(drop).map_err(|error| error.to_string());
         assert_eq!(seen, expect.map_err(String::from), "{text}");
         let serde = serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() && text.trim().starts_with('{');
         assert_eq!(seen.is_ok(), serde, "serde_json disagrees about {text}");

@@ -4,11 +4,13 @@
 //! on: it finds the few bytes that Owl acts on, and replaces just these. Everything else stays as it was sent, with its
 //! key order, number spelling and white space.
 //!
-//! Reading order: [`json`] (the scanner), [`request`] (what a request asks for), [`splice`] (the model's name in an
+//! Reading order: [`json`] (the scanner), [`request`] (what a request asks for), [`media`]
+//! (the URLs in it that a server would fetch), [`splice`] (the model's name in an
 //! answer that streams past), [`multipart`] (the same facts in a form), [`sse`] (event streams), [`error`] (errors as
 //! OpenAI clients know them), [`chat`] and [`models`] (what Owl's own commands read and write).
 
 pub mod json;
+pub mod media;
 pub mod request;
 pub mod splice;
 
@@ -21,6 +23,7 @@ pub mod models;
 
 pub use error::{ErrorBody, UpstreamError};
 pub use json::{JsonError, Position};
+pub use media::{MediaForm, MediaKind, MediaSlot, MediaUrl};
 pub use multipart::{FormError, FormFacts};
 pub use request::{Model, RequestFacts};
 pub use splice::{BodyKind, ModelSplicer};

@@ -25,6 +25,8 @@ pub struct RequestFacts<'a> {
     pub model: Option<Model<'a>>,
     /// Whether the answer is asked for as a stream; `None` when the body does not say `true` or `false`.
     pub stream: Option<bool>,
+    /// Whether there may be a URL that a server would fetch: only then is [`crate::media::scan`] worth its time.
+    pub media: bool,
 }
 
 /// The model that a body names.
@@ -41,7 +43,7 @@ impl<'a> RequestFacts<'a> {
     pub fn scan(body: &'a [u8]) -> Result<Self, JsonError> {
         let mut facts = Self::default();
         let mut seen = [false; ACTED_ON.len()];
-        json::scan_object(body, |member| {
+        facts.media = json::scan_object(body, |member| {
             let Some((index, exact)) = acted_on(member.key) else { return Ok(()) };
             if std::mem::replace(&mut seen[index], true) {
                 let position = Position::of(body, member.key_span.start);

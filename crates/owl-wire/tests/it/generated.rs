@@ -15,6 +15,17 @@ fn string() -> impl Strategy<Value = String> {
         "\"m\\u0065ssage\"",
         "\"stream\"",
         "\"tools\"",
+        "\"image_url\"",
+        "\"im\\u0061ge\"",
+        "\"url\"",
+        "\"type\"",
+        "\"source\"",
+        "\"input\"",
+        "\"modality\"",
+        "\"image\"",
+        "\"http://h/a\"",
+        "\" hTTps:\\/\\/h\"",
+        "\"file:/a\"",
         "\"a/é\\\"1\"",
         "\"a\\/\\u00e9\\\"1\"",
         "\"\\u0061\\u002f\\u00e9\\u0022\\u0031\"",
@@ -103,6 +114,16 @@ proptest! {
     }
 
     #[test]
+    fn urls_in_requests(body in json()) {
+        invariants::media(body.as_bytes());
+    }
+
+    #[test]
+    fn urls_in_broken_requests(body in broken_json()) {
+        invariants::media(&body);
+    }
+
+    #[test]
     fn answers(body in json(), seed in any::<u64>()) {
         prop_assert!(invariants::reference(body.as_bytes()).is_some());
         invariants::response_splice(body.as_bytes(), seed);
@@ -122,6 +143,7 @@ proptest! {
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200), seed in any::<u64>()) {
         invariants::request_scan(&bytes);
+        invariants::media(&bytes);
         invariants::response_splice(&bytes, seed);
         invariants::sse(&bytes, seed);
     }

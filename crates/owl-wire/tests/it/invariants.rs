@@ -233,3 +233,45 @@ pub(crate) fn multipart(body: &[u8]) {
     let again = owl_wire::FormFacts::scan(content_type, &spliced).expect("still a form");
     assert_eq!(again.model.expect("still a model").name, "another-model");
 }
+
+/// Every URL that is found is a JSON string; put back where it was, nothing changes; with others in their place, the rest
+/// stays; and what `serde_json` reads is read.
+pub(crate) fn media(body: &[u8]) {
+    let found = match owl_wire::media::scan(body) {
+        Ok(found) => found,
+        Err(error) => {
+            assert!(serde_json::from_slice::<serde_json::Value>(body).is_err(), "only Owl refuses: {error}");
+            return;
+        }
+    };
+    assert!(found.slots.len() <= owl_wire::media::MOST_SLOTS);
+    if let Ok(facts) = RequestFacts::scan(body) {
+        assert!(facts.media || found.slots.is_empty(), "the quick look has missed something");
+    }
+    let bytes = Bytes::copy_from_slice(body);
+    let mut rest = Vec::new();
+    let mut end = 0;
+    for slot in &found.slots {
+        assert!(slot.span.start >= end, "in order, and apart");
+        rest.extend_from_slice(&body[end..slot.span.start]);
+        rest.extend_from_slice(b"\"data:,\"");
+        end = slot.span.end;
+        let token = &body[slot.span.clone()];
+        assert!(token.len() >= 2 && token.starts_with(b"\"") && token.ends_with(b"\""));
+        let reason = serde_json::from_slice::<String>(token).err().map(|error| error.to_string());
+        let surrogate = |reason: &String| reason.contains("surrogate") || reason.contains("hex escape");
+        assert!(reason.as_ref().is_none_or(surrogate), "{reason:?}");
+        assert!(!slot.path.is_empty());
+    }
+    rest.extend_from_slice(&body[end..]);
+    let with = |new: &dyn Fn(&std::ops::Range<usize>) -> Bytes| {
+        let all = found.slots.iter().map(|slot| (slot.span.clone(), new(&slot.span))).collect();
+        owl_wire::media::splice_all(&bytes, all)
+    };
+    assert_eq!(with(&|span| bytes.slice(span.clone())), bytes, "spliced by themselves");
+    let replaced = with(&|_| Bytes::from_static(b"\"data:,\""));
+    assert_eq!(replaced, rest);
+    if !found.more {
+        assert_eq!(owl_wire::media::scan(&replaced).map(|found| found.slots.len()), Ok(0), "nothing is left");
+    }
+}

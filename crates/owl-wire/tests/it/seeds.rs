@@ -35,3 +35,8 @@ fn sse() {
 fn multipart() {
     check("multipart", |body, _| invariants::multipart(body));
 }
+
+#[test]
+fn media() {
+    check("media", |body, _| invariants::media(body));
+}
