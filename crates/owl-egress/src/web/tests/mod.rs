@@ -2,19 +2,24 @@
 //! under a clock that stands still. The case files are in `tests/cases`.
 
 mod audit;
+mod dns_rows;
 mod http_rows;
+mod redirect_rows;
+#[path = "../../../tests/rows/mod.rs"]
+mod rows;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use owl_testkit::Authority;
+use owl_testkit::{Authority, DnsServer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
 
 use super::{WebClient, WebError, WebOptions, WebRequest, WebResponse};
 use crate::audit::{AuditEvent, AuditSink, Caller};
 use crate::dial::Dial;
+use crate::resolve::{Resolver, ResolverOptions};
 use crate::stream::Socket;
 
 /// A public address of the case files.
@@ -91,6 +96,10 @@ impl World {
             .expect("a certificate");
         self.tls = Some(Arc::new(config).into());
         self
+    }
+
+    fn behaviour_of(&self, address: SocketAddr) -> Behaviour {
+        (self.behaviour)(address)
     }
 
     fn dialled(&self) -> Vec<SocketAddr> {
@@ -184,4 +193,9 @@ fn authority_file(authority: &Authority) -> tempfile::TempPath {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     std::io::Write::write_all(&mut file, authority.certificate().as_bytes()).expect("written");
     file.into_temp_path()
+}
+
+/// A resolver that asks this server alone.
+fn resolver_asking(dns: &DnsServer) -> Resolver {
+    Resolver::new(ResolverOptions::Servers(vec![dns.address()]))
 }

@@ -1,13 +1,16 @@
 //! Every row of `redirects.jsonl`: what each hop answers, and where the client ends.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use owl_testkit::Authority;
+use owl_testkit::dns::DnsAnswer;
+use owl_testkit::{Authority, DnsServer};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{World, authority_file, client_in, named_policy, read_head, resolver_of};
+use super::rows::named_rules;
+use super::{World, authority_file, client_in, read_head, resolver_asking};
 use crate::audit::Caller;
 use crate::target::TargetUrl;
 use crate::web::{WebError, WebRequest, WebResponse};
@@ -82,13 +85,18 @@ async fn run(row: &Row) -> Result<(), String> {
     let ca = authority_file(&authority);
     let names = ["a.example.com", "b.example.com", "example.com", "evil.example.net", "127.0.0.1"];
     let world = Arc::new(world(row, &asked).with_tls(&authority.server(&names)));
-    let (resolver, _dns) = resolver_of(&names_of(row));
+    let dns = DnsServer::start();
+    for (name, addresses) in names_of(row) {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|ip| ip.parse().expect("an address")).collect();
+        dns.script(&name, [DnsAnswer::addresses(&addresses)]);
+    }
     let client = client_in(&world, |options| {
-        options.rules = named_policy(&row.policy);
+        options.rules = named_rules(&row.policy);
         options.tls.ca = Some(ca.to_path_buf());
-        options.network.resolver = resolver;
+        options.network.resolver = resolver_asking(&dns);
     });
-    let headers = row.request.headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or("").to_owned()));
+    let headers =
+        row.request.headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or("").to_owned()));
     let request = WebRequest {
         method: row.request.method.parse().expect("a method"),
         url: row.start.clone(),
