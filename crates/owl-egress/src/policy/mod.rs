@@ -12,6 +12,7 @@
 
 mod decide;
 mod denied;
+mod discovered;
 mod hint;
 mod index;
 mod judgement;

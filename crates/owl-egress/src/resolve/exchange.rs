@@ -177,3 +177,90 @@ impl Question {
         Err(io::Error::other(format!("the name has more than {MAX_ALIASES} aliases, or they go round in a circle")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+    use hickory_proto::rr::rdata::{A, AAAA, CNAME};
+    use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+    use proptest::prelude::*;
+
+    use super::{Question, Reply};
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    /// A reply to `question`, with records that prove nothing beside the one that does.
+    fn reply(question: &Question) -> Message {
+        let asked = question.query.name().clone();
+        let mut message = Message::from_vec(&question.encode(true).unwrap()).unwrap();
+        message.metadata.message_type = MessageType::Response;
+        let a = |owner: &Name, last: u8| Record::from_rdata(owner.clone(), 0, RData::A(A::new(192, 0, 2, last)));
+        let mut chaos = a(&name("Alias.example.net."), 4);
+        chaos.dns_class = DNSClass::CH;
+        message.add_answers([
+            a(&name("other.example.net."), 3),
+            chaos,
+            a(&name("ALIAS.example.net."), 1),
+            Record::from_rdata(name("alias.example.net."), 0, RData::AAAA(AAAA::new(1, 0, 0, 0, 0, 0, 0, 1))),
+            Record::from_rdata(asked.clone(), 0, RData::CNAME(CNAME(name("alias.example.net.")))),
+        ]);
+        message
+            .add_authority(a(&asked, 5))
+            .add_additional(a(&asked, 6))
+            .add_additional(a(&name("alias.example.net."), 7));
+        message
+    }
+
+    #[test]
+    fn only_records_of_the_answer_that_the_name_leads_to_are_read() {
+        let question = Question::new("a.example.net", RecordType::A).unwrap();
+        let message = question.decode(&reply(&question).to_vec().unwrap()).unwrap();
+        assert_eq!(question.read(&message).unwrap(), Reply::Addresses(vec!["192.0.2.1".parse().unwrap()]));
+    }
+
+    #[test]
+    fn a_reply_has_to_fit_the_question() {
+        let question = Question::new("a.example.net", RecordType::A).unwrap();
+        let check = |change: &dyn Fn(&mut Message), fits: bool| {
+            let mut message = reply(&question);
+            change(&mut message);
+            assert_eq!(question.decode(&message.to_vec().unwrap()).is_some(), fits, "{message:?}");
+        };
+        check(&|_| {}, true);
+        check(&|message| message.metadata.id ^= 1, false);
+        check(&|message| message.metadata.message_type = MessageType::Query, false);
+        check(&|message| message.metadata.op_code = OpCode::Notify, false);
+        let query = |text: &str, kind: RecordType| Query::query(name(text), kind);
+        check(&|message| message.queries[0] = query("a.example.net.", RecordType::AAAA), false);
+        check(&|message| message.queries[0] = query("b.example.net.", RecordType::A), false);
+        check(&|message| message.queries[0] = query("A.EXAMPLE.net.", RecordType::A), true);
+        check(&|message| message.queries.push(message.queries[0].clone()), false);
+        let unrepeated = |message: &mut Message, code: ResponseCode| {
+            message.queries.clear();
+            message.metadata.response_code = code;
+        };
+        check(&|message| unrepeated(message, ResponseCode::NoError), false);
+        check(&|message| unrepeated(message, ResponseCode::NXDomain), false);
+        check(&|message| unrepeated(message, ResponseCode::FormErr), true);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), at in 2_usize..150, byte: u8) {
+            let question = Question::new("a.example.net", RecordType::A).unwrap();
+            let mut changed = reply(&question).to_vec().unwrap();
+            changed[at] = byte;
+            changed.truncate(at.max(usize::from(byte)));
+            let mut headed = question.id.to_be_bytes().to_vec();
+            headed.extend(&bytes);
+            for packet in [bytes, headed, changed] {
+                question.is_cut_off(&packet);
+                if let Some(message) = question.decode(&packet) {
+                    let _addresses_or_not = question.read(&message);
+                }
+            }
+        }
+    }
+}

@@ -5,9 +5,10 @@
 //! operator named are asked for absolute names alone. Localhost names are never asked of DNS (RFC 6761, section 6.3), and
 //! nothing is remembered: each lookup is a new question, so that a name that leads elsewhere now is judged by that.
 //!
-//! Next: `system`, `servers` and `exchange` (who is asked, and how).
+//! Next: `system`, `servers` and `exchange` (who is asked, and how), `nat64` (what the network says of itself).
 
 mod exchange;
+mod nat64;
 mod servers;
 mod system;
 
@@ -18,6 +19,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use self::nat64::Discovery;
+use crate::policy::Nat64Prefix;
 use crate::target::{Host, LOCALHOST, TargetUrl};
 
 /// How many lookups one upstream may have under way.
@@ -33,10 +36,16 @@ pub enum ResolverOptions {
     Servers(Vec<SocketAddr>),
 }
 
-/// Resolves names. Cloning it is cheap.
+/// Resolves names. Cloning it is cheap, and clones share what was discovered.
 #[derive(Clone, Debug, Default)]
 pub struct Resolver {
-    options: Arc<ResolverOptions>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    options: ResolverOptions,
+    discovery: Discovery,
 }
 
 /// Whether a search list applies.
@@ -49,12 +58,12 @@ enum Reading {
 impl Resolver {
     /// A resolver that has asked nobody yet.
     pub fn new(options: ResolverOptions) -> Self {
-        Self { options: Arc::new(options) }
+        Self { shared: Arc::new(Shared { options, discovery: Discovery::default() }) }
     }
 
     /// What it was made from.
     pub fn options(&self) -> &ResolverOptions {
-        &self.options
+        &self.shared.options
     }
 
     /// The addresses of a host that anyone wrote, for those who only ask: of the absolute name, without a search list.
@@ -84,13 +93,27 @@ impl Resolver {
         self.lookup(target, places, Reading::Absolute).await
     }
 
+    /// The NAT64 prefixes that the network announces (RFC 7050), but the well-known one; for
+    /// [`EgressPolicy::judge_discovered`]. Only the first caller in an hour waits for DNS, two seconds at most; after a
+    /// failure it is asked again in a minute, and until then what was known before holds.
+    ///
+    /// Nothing needs to be asked where no address is IPv6.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the question to the next caller.
+    ///
+    /// [`EgressPolicy::judge_discovered`]: crate::policy::EgressPolicy::judge_discovered
+    pub async fn nat64_prefixes(&self) -> Arc<[Nat64Prefix]> {
+        self.shared.discovery.prefixes(&self.shared.options).await
+    }
+
     async fn lookup(&self, target: &TargetUrl, places: &Arc<Semaphore>, reading: Reading) -> io::Result<Vec<IpAddr>> {
         let name = match target.host() {
             Host::Address(address) => return Ok(vec![*address]),
             Host::Name(_) if target.is_localhost() => return Ok(LOCALHOST.to_vec()),
             Host::Name(name) => name.as_str(),
         };
-        let mut addresses = match (&*self.options, reading) {
+        let mut addresses = match (&self.shared.options, reading) {
             (ResolverOptions::System, Reading::AsTyped) => system::lookup_as_typed(name, places).await?,
             (ResolverOptions::System, Reading::Absolute) => system::lookup_absolute(name, places).await?,
             (ResolverOptions::Servers(servers), Reading::AsTyped | Reading::Absolute) => {

@@ -16,16 +16,23 @@ pub(super) async fn lookup_as_typed(name: &str, places: &Arc<Semaphore>) -> io::
 }
 
 /// The addresses of exactly `name`, without a search list.
-///
-/// The trailing dot says so to the system, but it also makes it overlook what the hosts file says of the name.
 pub(super) async fn lookup_absolute(name: &str, places: &Arc<Semaphore>) -> io::Result<Vec<IpAddr>> {
     let name = name.to_owned();
     let find = move || {
         let hosts = std::fs::read(HOSTS).unwrap_or_default();
-        let found = hosts_entries(&String::from_utf8_lossy(&hosts), &name);
-        if found.is_empty() { ask(&format!("{name}.")) } else { Ok(found) }
+        find_absolute(&String::from_utf8_lossy(&hosts), &name, ask)
     };
     on_a_thread(places, find).await
+}
+
+/// With a trailing dot the system applies no search list, but it also overlooks what its hosts file says of the name.
+fn find_absolute(
+    hosts: &str,
+    name: &str,
+    ask: impl FnOnce(&str) -> io::Result<Vec<IpAddr>>,
+) -> io::Result<Vec<IpAddr>> {
+    let found = hosts_entries(hosts, name);
+    if found.is_empty() { ask(&format!("{name}.")) } else { Ok(found) }
 }
 
 /// Asks on a thread of the runtime's. The thread is not freed when the request is dropped: a place is held until it is,
@@ -60,7 +67,9 @@ fn hosts_entries(hosts: &str, name: &str) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::hosts_entries;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::{find_absolute, hosts_entries};
 
     #[test]
     fn the_hosts_file_is_read_for_the_exact_name() {
@@ -80,5 +89,22 @@ mod tests {
         check("nas.example.net", &[]);
         check("lan", &[]);
         check("10.0.0.2", &[]);
+    }
+
+    #[test]
+    fn the_system_is_asked_for_the_absolute_name_that_the_hosts_file_does_not_know() {
+        let check = |name: &str, expected: &str| {
+            let mut asked = None;
+            let found = find_absolute("10.0.0.1 nas.lan nas\n", name, |name| {
+                asked = Some(name.to_owned());
+                Ok(vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))])
+            });
+            assert_eq!(found.unwrap(), [expected.parse::<IpAddr>().unwrap()], "{name}");
+            asked
+        };
+        assert_eq!(check("nas.lan", "10.0.0.1"), None);
+        assert_eq!(check("nas", "10.0.0.1"), None);
+        assert_eq!(check("nas.example.net", "192.0.2.1").as_deref(), Some("nas.example.net."));
+        assert_eq!(check("other", "192.0.2.1").as_deref(), Some("other."));
     }
 }

@@ -72,7 +72,9 @@ async fn judge(resolver: &Resolver, step: &Value, env: &Value) -> Result<Vec<Ope
     policy.judge_target(&target).map_err(deny)?;
     let found = resolver.lookup_absolute(&target, &Arc::new(Semaphore::new(0))).await;
     let addresses = found.map_err(|error| ("error", error.to_string()))?;
-    policy.judge_addresses(&target, &addresses).map_err(deny)
+    let opened = policy.judge_addresses(&target, &addresses).map_err(deny)?;
+    let prefixes = resolver.nat64_prefixes().await;
+    policy.judge_discovered(&target, opened, &prefixes).map_err(deny)
 }
 
 /// Everything that a row says, but for what a connection does.
