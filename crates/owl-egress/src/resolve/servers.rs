@@ -18,7 +18,7 @@ use super::exchange::{Question, Reply};
 const ROUNDS: usize = 2;
 
 /// How long one server has before the next is asked beside it.
-pub(super) const RETRY_DELAY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How long the second family is waited for once the first has an address. Some networks never answer for IPv6.
 const PARTIAL_WAIT: Duration = Duration::from_millis(500);
@@ -71,6 +71,8 @@ async fn ask_in_turn(servers: &[SocketAddr], question: &Question) -> io::Result<
         }
         let more = !unasked.is_empty();
         tokio::select! {
+            // An answer that is there counts before a delay that is over.
+            biased;
             Some((server, result)) = running.next() => match result {
                 Ok(reply) => return Ok(reply),
                 Err(error) => {
