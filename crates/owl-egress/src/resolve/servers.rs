@@ -107,3 +107,34 @@ fn merge(results: [io::Result<Reply>; 2]) -> io::Result<Vec<IpAddr>> {
     };
     Err(io::Error::new(io::ErrorKind::NotFound, reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{Reply, merge};
+
+    #[test]
+    fn both_families_are_one_answer_and_a_failure_counts_when_there_is_none() {
+        let found = |texts: &[&str]| Ok(Reply::Addresses(texts.iter().map(|text| text.parse().unwrap()).collect()));
+        let missing = || Ok(Reply::NoSuchName);
+        let failed = || Err(io::Error::other("it failed"));
+        let check = |results: [io::Result<Reply>; 2], expected: Result<&[&str], &str>| match merge(results) {
+            Ok(addresses) => {
+                assert_eq!(Ok(addresses), expected.map(|texts| texts.iter().map(|ip| ip.parse().unwrap()).collect()));
+            }
+            Err(error) => assert_eq!(Err(error.to_string().as_str()), expected),
+        };
+        check(
+            [found(&["2001:db8::1"]), found(&["192.0.2.2", "192.0.2.1"])],
+            Ok(&["192.0.2.2", "192.0.2.1", "2001:db8::1"]),
+        );
+        check([found(&["192.0.2.1"]), failed()], Ok(&["192.0.2.1"]));
+        check([failed(), found(&["2001:db8::1"])], Ok(&["2001:db8::1"]));
+        check([missing(), found(&["2001:db8::1"])], Ok(&["2001:db8::1"]));
+        check([found(&[]), found(&[])], Err("the name has no address"));
+        check([found(&[]), failed()], Err("it failed"));
+        check([missing(), failed()], Err("the name does not exist"));
+        check([failed(), failed()], Err("it failed"));
+    }
+}
