@@ -92,7 +92,7 @@ mod tests {
             &default,
             "2a00:64::a00:1",
             Err("nas.example.net resolves to 2a00:64::a00:1, which is NAT64 for 10.0.0.1, which is in 10.0.0.0/8, \
-                 private use; `allowPrivateNetwork: true` opens it"),
+                 private use; `allowHosts: [\"nas.example.net\"]` opens it"),
         );
         check(&open, "2a00:64::a00:1", Ok((Opening::AllowPrivateNetwork, Tier::Private)));
         check(&open, "2a00:64::808:808", public);
