@@ -71,9 +71,3 @@ impl RateLimiter {
         Ok(())
     }
 }
-
-impl std::fmt::Display for RateLimited {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("rate")
-    }
-}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::header::{HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -33,10 +33,6 @@ const TRAILER_BYTES: usize = 8 * 1024;
 /// The least that must come in each [`RATE_WINDOW`], in bytes.
 const RATE_BYTES: u64 = 10 * 1024;
 const RATE_WINDOW: Duration = Duration::from_secs(10);
-/// How much larger a body may become by decoding, once [`RATIO_AFTER`] bytes have come out.
-const RATIO: u64 = 100;
-const RATIO_AFTER: u64 = 1024 * 1024;
-
 /// An answer's head, and the connection that its body comes over.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -88,7 +84,7 @@ fn message(hop: &Hop, user_agent: &HeaderValue) -> Result<Request<Full<Bytes>>, 
         headers.entry(name).or_insert_with(|| value.clone());
     };
     default(ACCEPT, &HeaderValue::from_static("*/*"));
-    default(ACCEPT_ENCODING, &HeaderValue::from_static("gzip, deflate, br, zstd"));
+    default(ACCEPT_ENCODING, &HeaderValue::from_static(super::decode::ACCEPT_ENCODING));
     default(USER_AGENT, user_agent);
     headers.insert(HOST, host);
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -133,28 +129,22 @@ impl Answer {
         if announced_length(&self.headers).is_some_and(|length| length > limits.wire_bytes) {
             return Err(WebError::BodyTooLarge(limits.wire_bytes));
         }
-        let bounds = DecodeLimits { body_bytes: limits.body_bytes, ratio: RATIO, ratio_after: RATIO_AFTER };
-        let mut decoder = Decoder::new(&self.headers, bounds)?;
-        let mut body = BytesMut::new();
+        let mut decoder = Decoder::new(&self.headers, DecodeLimits::new(limits.body_bytes))?;
+        let mut body = Vec::new();
         let mut pace = Pace::begin(self.before);
-        let mut came = false;
         while let Some(data) = self.next_piece(limits).await? {
             let received = self.live.received() - self.before;
             if received > limits.wire_bytes {
                 return Err(WebError::BodyTooLarge(limits.wire_bytes));
             }
             pace.check(self.live.received())?;
-            came |= !data.is_empty();
             decoder.push(&data, &mut body)?;
         }
-        // Nothing at all is what some servers send as the encoding of nothing.
-        if came {
-            decoder.finish(&mut body)?;
-        }
+        decoder.finish()?;
         if self.headers.remove(CONTENT_ENCODING).is_some() {
             self.headers.remove(CONTENT_LENGTH);
         }
-        Ok((self.headers, body.freeze()))
+        Ok((self.headers, body.into()))
     }
 
     /// The next piece of the body; `None` at its end.

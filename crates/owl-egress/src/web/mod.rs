@@ -3,7 +3,7 @@
 //! Every hop is judged anew, from its first character to its addresses; nothing is pooled, so no connection outlives the
 //! policy it was opened under; no credential of Owl's can be attached. What comes is bounded while it comes.
 
-mod decode;
+pub mod decode;
 mod error;
 mod exchange;
 mod headers;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// HTTP clients, TLS stacks besides rustls, and decompressors. No crate of the workspace may bring one in, at any depth.
+/// HTTP clients, TLS stacks besides rustls, and decompressors besides those of [`DECOMPRESSORS`]. No crate of the workspace may bring one in, at any depth.
 const NOWHERE: &[&str] = &[
     "reqwest",
     "ureq",
@@ -25,11 +25,20 @@ const NOWHERE: &[&str] = &[
     "hyper-proxy",
     "trust-dns-resolver",
     "hickory-resolver",
-    "flate2",
     "brotli",
     "zstd",
+    "zstd-safe",
     "async-compression",
-    "miniz_oxide",
+    "libz-sys",
+    "zlib-rs",
+];
+
+/// What decompresses, and the only package that may depend on it: the bounded decoder's, `owl_egress::web::decode`.
+const DECOMPRESSORS: &[(&str, &str)] = &[
+    ("flate2", "owl-egress"),
+    ("miniz_oxide", "flate2"),
+    ("brotli-decompressor", "owl-egress"),
+    ("ruzstd", "owl-egress"),
 ];
 
 /// What only `owl-egress` may depend on: what it takes to open a connection outwards.
@@ -136,6 +145,22 @@ fn there_is_one_way_out() {
     let client = features.iter().find(|feature| feature.starts_with("client"));
     assert_eq!(client, None, "owl-gateway asks for hyper's client half, which belongs to owl-egress");
     assert!(dependencies.direct("owl-egress").contains("tokio-rustls"), "the list of packages is not read right");
+}
+
+#[test]
+fn only_the_bounded_decoder_decompresses() {
+    let dependencies = Dependencies::read();
+    let in_product = dependencies.all("owl-gateway");
+    for (decompressor, owner) in DECOMPRESSORS {
+        let users: BTreeSet<&str> = dependencies
+            .edges
+            .iter()
+            .filter(|(_, next)| next.iter().any(|id| dependencies.names[id] == *decompressor))
+            .map(|(id, _)| dependencies.names[id].as_str())
+            .filter(|name| in_product.contains(name))
+            .collect();
+        assert_eq!(users, BTreeSet::from([*owner]), "who depends on {decompressor}");
+    }
 }
 
 #[test]
