@@ -69,3 +69,6 @@ pub use web::{WebClient, WebError, WebLimits, WebOptions, WebRequest, WebRespons
 /// So that tests in here and tests beside it can share what reads the case files.
 #[cfg(test)]
 extern crate self as owl_egress;
+#[cfg(test)]
+#[path = "../tests/rows/mod.rs"]
+mod rows;

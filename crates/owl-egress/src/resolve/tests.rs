@@ -13,11 +13,11 @@ use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 
 use super::{Resolver, ResolverOptions};
-use crate::policy::{Denied, EgressPolicy, Opened, PolicyRules};
+use crate::policy::{Denied, EgressPolicy, Opened};
+use crate::rows::named_rules;
 use crate::target::TargetUrl;
 
 const ROWS: &str = include_str!("../../tests/cases/dns.jsonl");
-const POLICIES: &str = include_str!("../../tests/cases/policies.json");
 
 fn target(text: &str) -> TargetUrl {
     TargetUrl::parse(text).unwrap()
@@ -50,18 +50,9 @@ fn list<T: FromStr<Err: std::fmt::Debug>>(value: &Value) -> Vec<T> {
 
 /// The policy that a step names, with the row's own sockets.
 fn policy(step: &Value, env: &Value) -> EgressPolicy {
-    let file: Value = serde_json::from_str(POLICIES).unwrap();
-    let policy = file["policies"].get(step["policy"].as_str().unwrap()).unwrap();
-    let known = ["allowPrivateNetwork", "allowHosts", "fakeIpRanges", "nat64Prefixes"];
-    assert!(policy.as_object().unwrap().keys().all(|key| known.contains(&key.as_str())), "{policy}");
-    EgressPolicy::new(PolicyRules {
-        allow_private_network: policy["allowPrivateNetwork"].as_bool().unwrap_or_default(),
-        allow_hosts: list(&policy["allowHosts"]),
-        fake_ip_ranges: list(&policy["fakeIpRanges"]),
-        nat64_prefixes: list(&policy["nat64Prefixes"]),
-        own_sockets: list(&env["selfSockets"]),
-        ..PolicyRules::default()
-    })
+    let mut rules = named_rules(step["policy"].as_str().unwrap());
+    rules.own_sockets.extend(list::<SocketAddr>(&env["selfSockets"]));
+    EgressPolicy::new(rules)
 }
 
 /// How a step went, before any connection: what was opened, or `deny` or `error` and why.

@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use owl_testkit::DnsServer;
 use serde_json::Value;
 
-use super::rows::named_rules;
 use super::{Behaviour, World, client_in, get, ok, resolver_asking};
+use crate::rows::named_rules;
 use crate::web::{WebClient, WebError};
 
 #[tokio::test]

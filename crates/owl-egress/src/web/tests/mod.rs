@@ -5,8 +5,6 @@ mod audit;
 mod dns_rows;
 mod http_rows;
 mod redirect_rows;
-#[path = "../../../tests/rows/mod.rs"]
-mod rows;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::rows::named_rules;
 use super::{World, authority_file, client_in, read_head, resolver_asking};
 use crate::audit::Caller;
+use crate::rows::named_rules;
 use crate::target::TargetUrl;
 use crate::web::{WebError, WebRequest, WebResponse};
 
