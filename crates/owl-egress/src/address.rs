@@ -30,6 +30,21 @@ pub enum Tier {
     Never,
 }
 
+impl Tier {
+    /// Its name in one lower-case word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+            Self::Loopback => "loopback",
+            Self::LinkLocal => "linklocal",
+            Self::Metadata => "metadata",
+            Self::Special => "special",
+            Self::Never => "never",
+        }
+    }
+}
+
 /// What an address is. `Display` reads `10.0.0.0/8, private use`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressClass {

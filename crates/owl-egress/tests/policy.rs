@@ -76,18 +76,6 @@ fn addresses(answers: &Value) -> Vec<IpAddr> {
     of("A").chain(of("AAAA")).collect()
 }
 
-fn tier_name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Public => "public",
-        Tier::Private => "private",
-        Tier::Loopback => "loopback",
-        Tier::LinkLocal => "linklocal",
-        Tier::Metadata => "metadata",
-        Tier::Special => "special",
-        Tier::Never => "never",
-    }
-}
-
 #[test]
 fn every_address_has_the_tier_and_block_of_its_row() {
     let open = EgressPolicy::new(PolicyRules { allow_private_network: true, ..PolicyRules::default() });
@@ -95,7 +83,7 @@ fn every_address_has_the_tier_and_block_of_its_row() {
     for row in rows(IPS) {
         let address = ip(row["ip"].as_str().unwrap());
         let class = classify(address);
-        assert_eq!(tier_name(class.tier), row["tier"].as_str().unwrap(), "{row}");
+        assert_eq!(class.tier.name(), row["tier"].as_str().unwrap(), "{row}");
         assert_eq!(class.block, row["block"].as_str().map(|block| block.parse().unwrap()), "{row}");
         if row["via"] != "ipv4-mapped" && class.tier != Tier::LinkLocal {
             assert_eq!(class.embedded, row["embedded_v4"].as_str().map(|ip| ip.parse().unwrap()), "{row}");

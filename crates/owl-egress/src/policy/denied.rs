@@ -158,6 +158,17 @@ impl Denied {
         }
     }
 
+    /// What was refused and why, for the operator: `Display` without what would open it.
+    pub fn reason(&self) -> String {
+        struct Reason<'a>(&'a Denied);
+        impl fmt::Display for Reason<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write_reason(f)
+            }
+        }
+        Reason(self).to_string()
+    }
+
     /// What the address that was refused is; for one below `nat64Prefixes`, what the IPv4 address inside is.
     pub fn class(&self) -> Option<AddressClass> {
         let judged = self.inner.map(IpAddr::V4).or(self.address)?;
@@ -165,7 +176,7 @@ impl Denied {
     }
 
     /// What was refused and why, without the hint.
-    fn reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port, .. } = self;
         match self.kind {
             Rule::BlockedHost => write!(f, "{host} is blocked"),
@@ -221,7 +232,7 @@ impl Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason(f)?;
+        self.write_reason(f)?;
         match &self.hint {
             None => {}
             Some(Hint::Nothing) => f.write_str("; nothing opens it")?,
@@ -245,9 +256,10 @@ impl fmt::Display for Denied {
 
 impl std::error::Error for Denied {}
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Stage {
+    /// Its stable name.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Parse => "parse",
             Self::Scheme => "scheme",
             Self::UserInfo => "userinfo",
@@ -255,7 +267,13 @@ impl fmt::Display for Stage {
             Self::Name => "name",
             Self::Dns => "dns",
             Self::Ip => "ip",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -74,6 +74,14 @@ impl Resolver {
         self.lookup_absolute(target, &Arc::new(Semaphore::new(1))).await
     }
 
+    /// The addresses of a host that the operator wrote, for those who only ask: as it was typed, so that search lists apply.
+    ///
+    /// # Errors
+    /// The resolver's error; an empty answer is one too.
+    pub async fn addresses_as_typed(&self, target: &TargetUrl) -> io::Result<Vec<IpAddr>> {
+        self.lookup_as_typed(target, &Arc::new(Semaphore::new(1))).await
+    }
+
     /// The addresses of a host that the operator wrote: as it was typed, so that search lists apply. Each address once,
     /// in the resolver's order.
     ///

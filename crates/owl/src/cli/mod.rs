@@ -6,6 +6,7 @@ pub mod chat;
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod egress;
 pub mod init;
 pub mod manual;
 pub mod models;
@@ -52,6 +53,11 @@ enum Command {
         #[command(subcommand)]
         command: ConfigSubcommand,
     },
+    /// Looks at the egress policy
+    Egress {
+        #[command(subcommand)]
+        command: egress::EgressCommand,
+    },
     Demo(demo::DemoCommand),
     Completions(manual::CompletionsCommand),
     Man(manual::ManCommand),
@@ -77,6 +83,7 @@ impl Cli {
                 let ran = command.run(&Environment::Process, &mut anstream::stdout(), &mut anstream::stderr());
                 ran.unwrap_or_else(|error| failed(&format!("the output cannot be written: {error}")))
             }
+            Command::Egress { command } => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),

@@ -17,6 +17,7 @@ mod env;
 mod moved;
 
 mod json5;
+mod policy_text;
 mod shape;
 
 mod build;
@@ -49,6 +50,7 @@ pub use tracing::Level;
 pub use self::egress::EgressConfig;
 pub use self::env::{Environment, Overrides};
 pub use self::media::{MediaConfig, MediaMode};
+pub use self::policy_text::{PolicyProblem, policy_rules};
 pub use self::problem::{Problem, Problems};
 pub use self::reference::reference;
 pub use self::schema::{schema, schema_text};

@@ -53,6 +53,8 @@ mod demo;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod egress_check;
+#[cfg(test)]
 mod init;
 #[cfg(test)]
 mod models;

@@ -1,0 +1,163 @@
+//! Which policy judges, and where what would open something is to be written.
+
+use std::str::FromStr;
+
+use owl_egress::{Denied, EgressPolicy, PolicyRules, TargetUrl};
+
+use crate::config::Config;
+
+/// What a URL is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A tool of a model's.
+    Tool(&'static str),
+    /// URLs that API clients hand in.
+    Gateway,
+    /// An inference server.
+    Provider(String),
+}
+
+impl FromStr for Purpose {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "fetch" => Ok(Self::Tool("fetch")),
+            "image" => Ok(Self::Tool("image")),
+            "search" => Ok(Self::Tool("search")),
+            "gateway" => Ok(Self::Gateway),
+            _ => match text.strip_prefix("provider:") {
+                Some(name) if !name.is_empty() => Ok(Self::Provider(name.to_owned())),
+                Some(_) | None => Err("write fetch, image, search, gateway or provider:NAME"),
+            },
+        }
+    }
+}
+
+/// The policy that judges.
+#[derive(Debug)]
+pub(super) struct Basis {
+    place: Place,
+    policy: EgressPolicy,
+    source: String,
+}
+
+#[derive(Debug)]
+enum Place {
+    Default,
+    Given,
+    Tool(&'static str),
+    Gateway,
+    Provider { name: String, base_url: TargetUrl },
+}
+
+impl Basis {
+    /// What judges where nothing is configured.
+    pub(super) fn default_policy() -> Self {
+        Self::new(Place::Default, PolicyRules::default(), String::new())
+    }
+
+    /// The policy of `--policy`.
+    pub(super) fn given(rules: PolicyRules) -> Self {
+        Self::new(Place::Given, rules, String::new())
+    }
+
+    /// The configuration's policy for `purpose`.
+    ///
+    /// # Errors
+    /// There is no such provider.
+    pub(super) fn configured(purpose: &Purpose, config: &Config) -> Result<Self, String> {
+        let source = config.source.as_ref().map_or("the environment".to_owned(), |path| path.display().to_string());
+        match purpose {
+            Purpose::Tool(name) => Ok(Self::new(Place::Tool(name), everywhere(config), source)),
+            Purpose::Gateway => Ok(Self::new(Place::Gateway, gateway_rules(config), source)),
+            Purpose::Provider(name) => {
+                let Some(provider) = config.providers.iter().find(|provider| provider.upstream.name == *name) else {
+                    let known: Vec<_> = config.providers.iter().map(|one| one.upstream.name.as_str()).collect();
+                    return Err(format!("no provider is named {name:?}; there are: {}", known.join(", ")));
+                };
+                let place = Place::Provider { name: name.clone(), base_url: provider.upstream.base_url.clone() };
+                Ok(Self::new(place, provider.upstream.rules.clone(), source))
+            }
+        }
+    }
+
+    fn new(place: Place, rules: PolicyRules, source: String) -> Self {
+        let policy = match place {
+            Place::Provider { .. } => EgressPolicy::for_origin(rules),
+            Place::Default | Place::Given | Place::Tool(_) | Place::Gateway => EgressPolicy::new(rules),
+        };
+        Self { place, policy, source }
+    }
+
+    /// The same with other rules.
+    pub(super) fn with(&self, rules: PolicyRules) -> EgressPolicy {
+        if self.is_operators() { EgressPolicy::for_origin(rules) } else { EgressPolicy::new(rules) }
+    }
+
+    pub(super) fn policy(&self) -> &EgressPolicy {
+        &self.policy
+    }
+
+    /// Judges port and name as whoever writes such URLs is judged.
+    pub(super) fn judge_target(&self, policy: &EgressPolicy, target: &TargetUrl) -> Result<(), Denied> {
+        if self.is_operators() { policy.judge_operator_target(target) } else { policy.judge_target(target) }
+    }
+
+    /// Whether the operator writes the URLs.
+    pub(super) fn is_operators(&self) -> bool {
+        matches!(self.place, Place::Provider { .. })
+    }
+
+    /// The provider's own URL.
+    pub(super) fn base_url(&self) -> Option<&TargetUrl> {
+        match &self.place {
+            Place::Provider { base_url, .. } => Some(base_url),
+            Place::Default | Place::Given | Place::Tool(_) | Place::Gateway => None,
+        }
+    }
+
+    /// Which policy it is, in a clause.
+    pub(super) fn told(&self) -> String {
+        let source = &self.source;
+        match &self.place {
+            Place::Default => "the default policy: public addresses only".to_owned(),
+            Place::Given => "the policy given with --policy".to_owned(),
+            Place::Tool(name) => format!(
+                "the default policy and what `egress` adds to it in {source}: {name} has no settings of its own yet"
+            ),
+            Place::Gateway => format!("the policy of `gateway` in {source}, for URLs that API clients hand in"),
+            Place::Provider { name, .. } => format!("the policy of provider {name} in {source}"),
+        }
+    }
+
+    /// Where these keys have to stand, and how they look there; `None` where there is no such place yet.
+    pub(super) fn place_of(&self, keys: &str) -> Option<String> {
+        match &self.place {
+            Place::Default => Some(format!("{keys}, in the provider or in `gateway`")),
+            Place::Given => Some(format!("{keys}, in that policy")),
+            Place::Tool(_) => None,
+            Place::Gateway => Some(format!("gateway: {{ {keys} }}")),
+            Place::Provider { name, .. } => Some(format!("models: {{ providers: {{ {name:?}: {{ {keys} }} }} }}")),
+        }
+    }
+
+    /// What has no place for keys of its own yet.
+    pub(super) fn without_place(&self) -> String {
+        match &self.place {
+            Place::Tool(name) => format!("{name} has no settings of its own yet, so no configuration opens it"),
+            Place::Default | Place::Given | Place::Gateway | Place::Provider { .. } => String::new(),
+        }
+    }
+}
+
+/// What holds for every URL that somebody else chose. Owl's own sockets are the same for every provider.
+fn everywhere(config: &Config) -> PolicyRules {
+    let own_sockets = config.providers.first().map(|provider| provider.upstream.rules.own_sockets.clone());
+    PolicyRules { own_sockets: own_sockets.unwrap_or_default(), ..PolicyRules::default() }
+}
+
+/// The rules for URLs that API clients hand in.
+fn gateway_rules(config: &Config) -> PolicyRules {
+    everywhere(config)
+}
