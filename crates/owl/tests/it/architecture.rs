@@ -9,6 +9,7 @@ use serde_json::Value;
 
 /// HTTP clients, TLS stacks besides rustls, and decompressors besides those of [`DECOMPRESSORS`]. No crate of the workspace may bring one in, at any depth.
 const NOWHERE: &[&str] = &[
+    "ssrf-guard",
     "reqwest",
     "ureq",
     "isahc",

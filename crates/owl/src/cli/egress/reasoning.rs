@@ -154,7 +154,7 @@ impl Reasoning {
             range: denied.range.clone(),
             hint: denied.hint.clone(),
             message: denied.reason(),
-            why: if explained { None } else { why(denied.rule) },
+            why: if explained { None } else { why(denied.rule, basis.is_operators()) },
             remark: denied.remark.map(|remark| remark.to_string()),
             remedy: remedy::of(basis, target, addresses, denied),
         }
@@ -324,8 +324,13 @@ fn tier(tier: Tier, rule: &str) -> &'static str {
 }
 
 /// Why there is such a rule.
-fn why(rule: &str) -> Option<&'static str> {
+fn why(rule: &str, is_operators: bool) -> Option<&'static str> {
     Some(match rule {
+        "localhost-name" | "loopback-address" | "single-label" | "private-suffix" | "private-address"
+            if is_operators =>
+        {
+            "for a server of your own this is the right thing to open; it is closed in case the address is not what you meant"
+        }
         "bad-port" => {
             "what listens there speaks another protocol, and can be made to obey what looks like a web request"
         }
