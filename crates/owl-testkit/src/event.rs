@@ -79,6 +79,16 @@ pub struct TlsFacts {
     pub client_certificate: bool,
 }
 
+impl TlsFacts {
+    /// What a handshake that has ended said.
+    pub(crate) fn of(session: &rustls::ServerConnection) -> Self {
+        Self {
+            server_name: session.server_name().map(str::to_owned),
+            client_certificate: session.peer_certificates().is_some(),
+        }
+    }
+}
+
 /// The end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Closed {

@@ -1,18 +1,16 @@
 //! A raw TCP server that misbehaves step by step: the nth connection plays the nth script, the last script serves all
 //! further connections. It records what it reads and when each connection ended.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::conversation::Conversation;
 use crate::event::{Closed, ClosedBy, ConnectionId, Event, Log, Request, Traffic};
 use crate::http::listen;
 
@@ -25,6 +23,10 @@ pub enum Step {
     ReadBytes(usize),
     /// Write bytes.
     Send(Bytes),
+    /// Write bytes so many times over: a body that nobody holds in memory.
+    Repeat(Bytes, u64),
+    /// Write bytes one by one, with a pause before each.
+    Dribble(Bytes, Duration),
     /// Send nothing more, but leave the connection open for reading.
     HalfClose,
     /// End with a reset (RST) instead of an orderly close.
@@ -70,7 +72,7 @@ impl Gate {
         self.0.send_replace(true);
     }
 
-    async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         let mut receiver = self.0.subscribe();
         let _opened = receiver.wait_for(|open| *open).await;
     }
@@ -153,148 +155,9 @@ async fn accept(listener: TcpListener, scripts: Vec<Vec<Step>>, log: Arc<Log>) {
 }
 
 async fn play(stream: TcpStream, script: Vec<Step>, id: ConnectionId, traffic: Arc<Traffic>, log: Arc<Log>) {
-    let mut conversation = Conversation { stream, unread: BytesMut::new(), id, traffic, log };
-    let mut by = ClosedBy::Server;
-    for step in script {
-        match conversation.take(step).await {
-            Ok(Next::Go) => {}
-            Ok(Next::Over) => break,
-            Ok(Next::PeerLeft) | Err(_) => {
-                by = ClosedBy::Peer;
-                break;
-            }
-        }
-    }
-    let Conversation { stream, traffic, log, .. } = conversation;
-    drop(stream);
-    let (received, sent) = (traffic.received(), traffic.sent());
-    log.record(Event::Closed(Closed { connection: id, at: Instant::now(), by, received, sent }));
-}
-
-enum Next {
-    Go,
-    Over,
-    PeerLeft,
-}
-
-struct Conversation {
-    stream: TcpStream,
-    unread: BytesMut,
-    id: ConnectionId,
-    traffic: Arc<Traffic>,
-    log: Arc<Log>,
-}
-
-impl Conversation {
-    async fn take(&mut self, step: Step) -> io::Result<Next> {
-        match step {
-            Step::ReadRequest => {
-                let Some(request) = self.read_request().await? else { return Ok(Next::PeerLeft) };
-                self.log.record(Event::Request(Box::new(request)));
-            }
-            Step::ReadBytes(count) => {
-                if !self.fill_to(count).await? {
-                    return Ok(Next::PeerLeft);
-                }
-                let _thrown_away = self.unread.split_to(count);
-            }
-            Step::Send(bytes) => {
-                self.stream.write_all(&bytes).await?;
-                self.traffic.add_sent(bytes.len());
-            }
-            Step::HalfClose => self.stream.shutdown().await?,
-            Step::Reset => {
-                socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?;
-                return Ok(Next::Over);
-            }
-            Step::Close => return Ok(Next::Over),
-            Step::Hang => {
-                while self.fill().await? {
-                    self.unread.clear();
-                }
-                return Ok(Next::PeerLeft);
-            }
-            Step::Wait(gate) => gate.pass().await,
-        }
-        Ok(Next::Go)
-    }
-
-    async fn read_request(&mut self) -> io::Result<Option<Request>> {
-        let Some(head) = self.read_until(b"\r\n\r\n").await? else { return Ok(None) };
-        let (method, target, headers) = parse_head(&head);
-        let is_chunked = headers.get("transfer-encoding").is_some_and(|value| value == "chunked");
-        let body = if is_chunked {
-            self.read_chunks().await?
-        } else {
-            let length = headers.get("content-length").and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
-            if self.fill_to(length).await? { Some(self.unread.split_to(length).freeze()) } else { None }
-        };
-        let Some(body) = body else { return Ok(None) };
-        let (path, query) = match target.split_once('?') {
-            Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
-            None => (target, None),
-        };
-        let at = Instant::now();
-        Ok(Some(Request { connection: self.id, at, method, path, query, headers, body, tls: None }))
-    }
-
-    async fn read_chunks(&mut self) -> io::Result<Option<Bytes>> {
-        let mut body = BytesMut::new();
-        loop {
-            let Some(line) = self.read_until(b"\r\n").await? else { return Ok(None) };
-            let length = usize::from_str_radix(String::from_utf8_lossy(&line).trim(), 16).unwrap_or(0);
-            if !self.fill_to(length + 2).await? {
-                return Ok(None);
-            }
-            body.extend_from_slice(&self.unread.split_to(length + 2)[..length]);
-            if length == 0 {
-                return Ok(Some(body.freeze()));
-            }
-        }
-    }
-
-    async fn read_until(&mut self, end: &[u8]) -> io::Result<Option<BytesMut>> {
-        loop {
-            if let Some(at) = self.unread.windows(end.len()).position(|window| window == end) {
-                return Ok(Some(self.unread.split_to(at + end.len())));
-            }
-            if !self.fill().await? {
-                return Ok(None);
-            }
-        }
-    }
-
-    async fn fill_to(&mut self, length: usize) -> io::Result<bool> {
-        while self.unread.len() < length {
-            if !self.fill().await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    async fn fill(&mut self) -> io::Result<bool> {
-        let count = self.stream.read_buf(&mut self.unread).await?;
-        self.traffic.add_received(count);
-        Ok(count > 0)
-    }
-}
-
-fn parse_head(head: &[u8]) -> (String, String, HeaderMap) {
-    let text = String::from_utf8_lossy(head);
-    let mut lines = text.lines();
-    let mut first = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
-    let headers = lines
-        .filter_map(|line| line.split_once(':'))
-        .filter_map(|(name, value)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            Some((name, HeaderValue::from_bytes(value.trim().as_bytes()).ok()?))
-        })
-        .fold(HeaderMap::new(), |mut all, (name, value)| {
-            all.append(name, value);
-            all
-        });
-    (first.next().unwrap_or_default(), first.next().unwrap_or_default(), headers)
+    let mut conversation = Conversation::new(stream, id, traffic, log);
+    let by = conversation.play(script).await.unwrap_or(ClosedBy::Server);
+    conversation.end(by);
 }
 
 #[cfg(test)]

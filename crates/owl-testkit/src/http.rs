@@ -51,7 +51,7 @@ pub struct ServerTls {
 impl ServerTls {
     /// # Panics
     /// If the PEM cannot be read: that is the test's mistake.
-    fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let read = |pem: &str| -> Vec<CertificateDer<'static>> {
             CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().expect("certificates in PEM")
         };
@@ -195,11 +195,7 @@ async fn serve(stream: TcpStream, shared: Shared) {
     };
     match acceptor.accept(stream).await {
         Ok(stream) => {
-            let (_, session) = stream.get_ref();
-            let facts = TlsFacts {
-                server_name: session.server_name().map(str::to_owned),
-                client_certificate: session.peer_certificates().is_some(),
-            };
+            let facts = TlsFacts::of(stream.get_ref().1);
             speak_http(Watched { stream, watch }, id, Some(facts), shared).await;
         }
         Err(error) => shared.log.record(Event::HandshakeFailed(id, error.to_string())),

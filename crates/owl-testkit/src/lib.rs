@@ -3,6 +3,8 @@
 //! - [`inference::InferenceServer`]: an OpenAI-compatible server that the last user message scripts
 //! - [`fault::FaultServer`]: raw TCP, misbehaving step by step
 //! - [`dns::DnsServer`]: DNS over UDP and TCP, with answers in turn
+//! - [`web::WebServer`]: a web server with scripted answers for each host and path, hostile ones included
+//! - [`proxy::ConnectProxy`]: an HTTP CONNECT proxy that takes public addresses to listeners on loopback
 //! - [`token::TokenServer`]: an OAuth2 token endpoint (client credentials)
 //! - [`certificates::Authority`]: a private certificate authority, with leaves good and bad
 //! - [`client::Client`]: a tiny raw HTTP/1.1 client, for tests that look at the very bytes
@@ -18,8 +20,11 @@ pub mod client;
 pub mod dns;
 pub mod fault;
 pub mod load;
+pub mod proxy;
 pub mod token;
+pub mod web;
 
+mod conversation;
 pub mod event;
 pub mod http;
 
@@ -29,4 +34,6 @@ pub use dns::{DnsAnswer, DnsOutcome, DnsQuery, DnsServer};
 pub use event::{Closed, ClosedBy, ConnectionId, Event, Request};
 pub use fault::{FaultServer, Gate, Step};
 pub use inference::{Credential, InferenceOptions, InferenceServer};
+pub use proxy::{ConnectProxy, ProxyBehaviour, ProxyOptions};
 pub use token::{TokenOptions, TokenServer};
+pub use web::{Answer, WebServer};
