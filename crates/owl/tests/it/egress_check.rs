@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::command::{Ended, Owl, Place, run};
+use crate::egress_invariants;
 
 fn cases(name: &str) -> String {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../owl-egress/tests/cases");
@@ -216,4 +217,52 @@ fn what_a_batch_is_not_for_is_bad_usage() {
     // Nothing is read from a terminal or a pipe without --batch.
     let ended = run(Owl::new(&["egress", "check", "--offline", "http://8.8.8.8/"]).run("nonsense"));
     assert_eq!(ended.code, Some(0));
+}
+
+/// Runs the seeds of a fuzz target, each cut in a few ways and with a few bytes turned over.
+fn seeds(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).expect("the target has seeds") {
+        let bytes = std::fs::read(entry.expect("readable").path()).expect("readable");
+        check(&bytes);
+        for place in 0..bytes.len() {
+            check(&bytes[..place]);
+            let mut turned = bytes.clone();
+            turned[place] ^= 1 << (place % 7);
+            check(&turned);
+        }
+        count += 1;
+    }
+    assert!(count > 1, "no seeds for {target}");
+}
+
+#[test]
+fn seeds_of_the_url_target() {
+    seeds("egress_url", egress_invariants::egress_url);
+}
+
+#[test]
+fn seeds_of_the_batch_target() {
+    seeds("egress_batch", egress_invariants::egress_batch);
+}
+
+/// The judge that is written apart, over the cases: it must not be laxer than they are.
+#[test]
+fn the_cases_hold_before_the_judge_that_is_written_apart() {
+    let policies: Value = serde_json::from_str(&cases("policies.json")).expect("JSON");
+    for row in rows(&cases("urls.jsonl")) {
+        let policy = &policies["policies"][row["policy"].as_str().expect("a name")];
+        let of = |kind: &str| row["dns"][kind].as_array().cloned().unwrap_or_default();
+        let answers: Vec<String> =
+            of("A").into_iter().chain(of("AAAA")).map(|ip| ip.as_str().expect("a text").to_owned()).collect();
+        let url = row["url"].as_str().expect("a text");
+        egress_invariants::egress_url(format!("{policy}\n{}\n{url}", answers.join(",")).as_bytes());
+    }
+    for row in rows(&cases("ips.jsonl")) {
+        for policy in ["{}", "{allowPrivateNetwork: true}", "{allowCidrs: [\"0.0.0.0/0\", \"::/0\"]}"] {
+            let ip = row["ip"].as_str().expect("a text");
+            egress_invariants::egress_url(format!("{policy}\n{ip}\nhttp://name.example.net/").as_bytes());
+        }
+    }
 }

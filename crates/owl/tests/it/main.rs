@@ -55,6 +55,8 @@ mod documents;
 #[cfg(test)]
 mod egress_check;
 #[cfg(test)]
+mod egress_invariants;
+#[cfg(test)]
 mod init;
 #[cfg(test)]
 mod models;

@@ -37,6 +37,7 @@ pub struct Summary {
 }
 
 /// Judges every row of `input`. What is known so far is written out whenever the input has nothing more to give at once.
+/// For any bytes it ends without a panic: this is what is fuzzed.
 ///
 /// # Errors
 /// `input` cannot be read, or `output` not written.
@@ -76,12 +77,6 @@ pub fn run(input: impl Read, output: &mut impl Write) -> io::Result<Summary> {
     output.write_all(&out)?;
     output.flush()?;
     Ok(summary)
-}
-
-/// Judges one line, which is not blank, and appends the answer's line to `out`; whether the row was right. For any bytes
-/// it ends without a panic: this is what is fuzzed.
-pub fn judge_line(line: &[u8], out: &mut Vec<u8>) -> bool {
-    Judge::default().line(line, 1, out)
 }
 
 /// What is kept from row to row.
