@@ -12,12 +12,13 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, Method, Response, header};
 use owl_egress::tls::TlsOptionsError;
-use owl_egress::{EgressError, Network};
+use owl_egress::{EgressError, Network, PolicyRules};
 use owl_wire::{FormFacts, JsonError, RequestFacts};
 use tokio::task::JoinSet;
 
-use crate::config::ProviderConfig;
+use crate::config::{MediaConfig, ProviderConfig};
 use crate::context::RequestContext;
+use crate::media::{Inlined, Media, SettleError};
 use crate::provider::forward::{ForwardBody, Outgoing, Renamed};
 use crate::provider::{Failure, ModelTable, Provider, Reachability, Route};
 
@@ -29,6 +30,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 pub struct Gateway {
     providers: Vec<Arc<Provider>>,
     table: ArcSwap<ModelTable>,
+    media: Media,
 }
 
 /// A request as a door hands it in.
@@ -55,6 +57,8 @@ pub struct Destination {
     pub model: Option<String>,
     /// Whether the answer was asked for as a stream.
     pub stream: bool,
+    /// What was put into the body in place of URLs.
+    pub inlined: Inlined,
 }
 
 /// A routed request: first where it goes, then the call.
@@ -75,6 +79,8 @@ pub enum StartError {
         /// The file and what is wrong with it.
         error: TlsOptionsError,
     },
+    /// The system's authorities cannot be used for the URLs in requests.
+    Media(TlsOptionsError),
     /// The policy of this provider refuses its own address.
     Denied {
         /// The provider.
@@ -95,6 +101,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tls { provider, error } => write!(f, "models.providers.{provider}.{error}"),
+            Self::Media(error) => write!(f, "gateway.{error}"),
             Self::Denied { provider, denied } => write!(f, "provider {provider}: {denied}"),
             Self::TokenUrlDenied { provider, denied } => {
                 write!(f, "provider {provider}: auth.tokenUrl (its policy keys stand beside it, in `auth`): {denied}")
@@ -119,7 +126,22 @@ impl Gateway {
         };
         let providers = providers.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
         let table = ArcSwap::from_pointee(ModelTable::build(&providers));
-        Ok(Self { providers, table })
+        let media = Media::new(MediaConfig::default(), PolicyRules::default(), network).map_err(StartError::Media)?;
+        Ok(Self { providers, table, media })
+    }
+
+    /// What becomes of URLs in requests; without this, they are fetched under the default policy.
+    ///
+    /// # Errors
+    /// The system's authorities cannot be used.
+    pub fn with_media(
+        mut self,
+        config: MediaConfig,
+        rules: PolicyRules,
+        network: &Network,
+    ) -> Result<Self, StartError> {
+        self.media = Media::new(config, rules, network).map_err(StartError::Media)?;
+        Ok(self)
     }
 
     /// The providers, in the configuration's order.
@@ -204,11 +226,15 @@ impl Gateway {
         tasks
     }
 
-    /// Finds out where a request goes, and makes it ready to go there.
+    /// Finds out where a request goes, and makes it ready to go there: with the name that its model has there, and with
+    /// what its URLs lead to in their place.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends what is being fetched at once.
     ///
     /// # Errors
-    /// [`Failure`], always the client's: an unusable body or path, an unknown model or provider.
-    pub async fn route(&self, request: GatewayRequest) -> Result<Routed, Failure> {
+    /// [`Failure`]: an unusable body or path, an unknown model or provider, a URL that is refused or cannot be had.
+    pub async fn route(&self, ctx: &RequestContext, request: GatewayRequest) -> Result<Routed, Failure> {
         let GatewayRequest { method, path, headers, body, provider, .. } = request;
         if leaves_the_api(&path) {
             return Err(Failure::Path);
@@ -224,7 +250,7 @@ impl Gateway {
             }
             (None, None) => (self.only_provider()?, None),
         };
-        let stream = facts.stream;
+        let (stream, media) = (facts.stream, facts.media);
         let model = facts.model.as_ref().map(|model| model.name.clone());
         let (body, renamed) = match (facts.model, upstream_name) {
             (Some(model), Some(upstream)) if *model.name != *upstream => {
@@ -233,8 +259,16 @@ impl Gateway {
             }
             _ => (body, None),
         };
-        let destination = Destination { provider, model, stream };
+        let (body, inlined) = if media { self.settle(ctx, body).await? } else { (body, Inlined::default()) };
+        let destination = Destination { provider, model, stream, inlined };
         Ok(Routed { destination, outgoing: Outgoing { method, path, headers, body, renamed } })
+    }
+
+    async fn settle(&self, ctx: &RequestContext, body: Bytes) -> Result<(Bytes, Inlined), Failure> {
+        self.media.settle(ctx, body).await.map_err(|error| match error {
+            SettleError::NotJson(error) => Failure::Body { reason: error.to_string(), field: None },
+            SettleError::Media(failure) => Failure::Media(Box::new(failure)),
+        })
     }
 
     /// Sends a routed request.
@@ -336,6 +370,8 @@ async fn keep_fresh(gateway: Arc<Gateway>, provider: Arc<Provider>) {
 struct Facts {
     model: Option<NamedModel>,
     stream: bool,
+    /// There may be URLs that the server would fetch.
+    media: bool,
 }
 
 /// The model's name and where it stands.
@@ -357,7 +393,7 @@ impl NamedModel {
 
 impl Facts {
     fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Failure> {
-        let none = Self { model: None, stream: false };
+        let none = Self { model: None, stream: false, media: false };
         if body.is_empty() {
             return Ok(none);
         }
@@ -368,7 +404,7 @@ impl Facts {
             let facts = FormFacts::scan(content_type, body).map_err(|error| unusable(error.to_string()))?;
             let model =
                 facts.model.map(|model| NamedModel { name: model.name.into_owned(), span: model.span, in_form: true });
-            return Ok(Self { model, stream: facts.stream == Some(true) });
+            return Ok(Self { model, stream: facts.stream == Some(true), media: false });
         }
         // Clients that forget the type, or write text/plain, mean JSON all the same when it is an object.
         let meant_as_json = media.ends_with("json") || first_letter(body) == Some(b'{');
@@ -378,17 +414,20 @@ impl Facts {
         let facts = match RequestFacts::scan(body) {
             Ok(facts) => facts,
             // An array, say, names no model; it may still be what some endpoint takes.
-            Err(JsonError::NotAnObject) => return Ok(none),
+            Err(JsonError::NotAnObject) => return Ok(Self { media: true, ..none }),
             Err(error) => return Err(unusable(error.to_string())),
         };
         let model =
             facts.model.map(|model| NamedModel { name: model.name.into_owned(), span: model.span, in_form: false });
-        Ok(Self { model, stream: facts.stream == Some(true) })
+        Ok(Self { model, stream: facts.stream == Some(true), media: facts.media })
     }
 }
 
+/// Marks of byte order and zeros are skipped: some servers read such bodies as JSON whatever they are called, and Owl, which
+/// does not, must not pass them on unread.
 fn first_letter(body: &[u8]) -> Option<u8> {
-    body.iter().copied().find(|byte| !byte.is_ascii_whitespace())
+    let skipped = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0 | 0xef | 0xbb | 0xbf | 0xfe | 0xff);
+    body.iter().copied().find(|byte| !skipped(byte))
 }
 
 /// Whether the path, decoded as the next server may decode it, has a `.` or `..` segment.

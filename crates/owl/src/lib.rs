@@ -1,11 +1,12 @@
 //! Owl: the safe gateway to inference servers that people run themselves.
 //!
 //! In reading order: [`config`] (what the operator wrote), [`context`] (one request), [`gateway`] (the middle, the only
-//! thing a door holds), [`provider`] (the inference servers), [`server`] (the HTTP door), [`cli`] (the commands).
+//! thing a door holds), [`provider`] (the inference servers), [`media`] (the URLs in requests), [`server`] (the HTTP door), [`cli`] (the commands).
 
 pub mod cli;
 pub mod config;
 pub mod context;
 pub mod gateway;
+pub mod media;
 pub mod provider;
 pub mod server;

@@ -41,7 +41,9 @@ impl ServeCommand {
 async fn serve(config: Config) -> ExitCode {
     let network = config.egress.network(Arc::new(LogSink));
     let Config { gateway: door, providers, .. } = config;
-    let gateway = match Gateway::new(providers, &network) {
+    let (media, rules) = (door.media.clone(), door.rules.clone());
+    let built = Gateway::new(providers, &network).and_then(|gateway| gateway.with_media(media, rules, &network));
+    let gateway = match built {
         Ok(gateway) => Arc::new(gateway),
         Err(error) => return failed(&error.to_string()),
     };

@@ -6,6 +6,8 @@ use std::fmt;
 
 use owl_egress::EgressError;
 
+use crate::media::MediaFailure;
+
 /// Why a request got no answer of its upstream's.
 #[derive(Debug)]
 pub enum Failure {
@@ -18,6 +20,8 @@ pub enum Failure {
     },
     /// The path would leave the API.
     Path,
+    /// A URL in the body is refused, or cannot be had.
+    Media(Box<MediaFailure>),
     /// No provider has this model.
     UnknownModel {
         /// The name asked for.
@@ -117,6 +121,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Body { reason, .. } => write!(f, "the request body is not usable: {reason}"),
+            Self::Media(failure) => failure.fmt(f),
             Self::Path => f.write_str("the path holds a `.` or `..` segment, which would leave the API"),
             Self::UnknownModel { model, unread, .. } if !unread.is_empty() => write!(
                 f,
@@ -155,6 +160,7 @@ impl std::error::Error for Failure {
             },
             Self::Body { .. }
             | Self::Path
+            | Self::Media(_)
             | Self::UnknownModel { .. }
             | Self::UnknownProvider { .. }
             | Self::NoProviderNamed { .. } => None,

@@ -3,12 +3,15 @@
 //! Who is to blame decides: the client's own mistakes are 4xx, the upstream's failures are 502 and 504, so a client can
 //! tell *its* bad key from Owl's credential being refused. docs/errors.md lists the codes; a test compares.
 
+use std::borrow::Cow;
+
 use http::{HeaderValue, StatusCode, header};
-use owl_egress::EgressError;
+use owl_egress::{EgressError, WebError};
 use owl_wire::ErrorBody;
 
 use super::record::Answer;
 use super::routes::json;
+use crate::media::{MediaFailure, MediaProblem};
 use crate::provider::{Failure, UpstreamFailure};
 
 /// A stable code with its status and type.
@@ -47,6 +50,16 @@ codes! {
         "The request body broke off before its end.";
     BODY_TIMEOUT = "body_timeout", Some(StatusCode::REQUEST_TIMEOUT), "invalid_request_error",
         "Nothing more of the request body came within `gateway.limits.bodyTimeout`, or less than 64 KiB in each.";
+    URL_REFUSED = "url_refused", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
+        "The egress policy refuses a URL in the body, or URLs are not taken. `param` says which.";
+    URL_FETCH_FAILED = "url_fetch_failed", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
+        "What a URL in the body leads to cannot be had, or is not what belongs there. The status is 502 when its server cannot be reached, 504 when it is too slow.";
+    URL_TOO_LARGE = "url_too_large", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
+        "What a URL in the body leads to is larger than `gateway.media` allows.";
+    TOO_MANY_URLS = "too_many_urls", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
+        "The body holds more URLs than `gateway.media.maxCount`.";
+    RATE_LIMITED = "rate_limited", Some(StatusCode::TOO_MANY_REQUESTS), "invalid_request_error",
+        "URLs in requests are fetched too often (`egress.rateLimit`). `Retry-After` says when to try again.";
     MODEL_NOT_FOUND = "model_not_found", Some(StatusCode::NOT_FOUND), "invalid_request_error",
         "No provider has the model. The message offers similar names.";
     MODEL_LIST_UNAVAILABLE = "model_list_unavailable", Some(StatusCode::SERVICE_UNAVAILABLE), "upstream_error",
@@ -89,7 +102,7 @@ pub(crate) struct ApiError {
     pub(crate) code: &'static Code,
     status: StatusCode,
     message: String,
-    pub(super) field: Option<&'static str>,
+    pub(super) field: Option<Cow<'static, str>>,
     retry_after: Option<HeaderValue>,
 }
 
@@ -104,7 +117,7 @@ impl ApiError {
         ErrorBody {
             message: self.message.clone(),
             kind: self.code.kind.to_owned(),
-            param: self.field.map(str::to_owned),
+            param: self.field.clone().map(Cow::into_owned),
             code: Some(self.code.code.to_owned()),
         }
         .to_bytes()
@@ -115,8 +128,9 @@ impl From<&Failure> for ApiError {
     fn from(failure: &Failure) -> Self {
         let mut error = Self::new(code_of(failure), failure.to_string());
         match failure {
-            Failure::Body { field, .. } => error.field = *field,
-            Failure::UnknownModel { .. } => error.field = Some("model"),
+            Failure::Body { field, .. } => error.field = field.map(Cow::Borrowed),
+            Failure::UnknownModel { .. } => error.field = Some("model".into()),
+            Failure::Media(failure) => error.tell_of_media(failure),
             Failure::Upstream { failure, .. } => {
                 if let UpstreamFailure::Answer { status, retry_after, .. } = &**failure {
                     // What is no error's status would be no answer to the client's request.
@@ -136,6 +150,7 @@ fn code_of(failure: &Failure) -> &'static Code {
     match failure {
         Failure::Body { .. } => INVALID_BODY,
         Failure::Path => INVALID_PATH,
+        Failure::Media(failure) => code_of_media(&failure.problem),
         Failure::UnknownModel { unread, .. } if !unread.is_empty() => MODEL_LIST_UNAVAILABLE,
         Failure::UnknownModel { .. } => MODEL_NOT_FOUND,
         Failure::UnknownProvider { .. } => PROVIDER_NOT_FOUND,
@@ -162,7 +177,61 @@ pub(crate) fn code_of_egress(error: &EgressError) -> &'static Code {
     }
 }
 
+fn code_of_media(problem: &MediaProblem) -> &'static Code {
+    match problem {
+        MediaProblem::NoUrls | MediaProblem::Scheme(_) => URL_REFUSED,
+        MediaProblem::Web(error) if error.is_refusal() => URL_REFUSED,
+        MediaProblem::Web(WebError::RateLimited(_)) => RATE_LIMITED,
+        MediaProblem::Web(WebError::BodyTooLarge(_)) | MediaProblem::TotalTooLarge(_) => URL_TOO_LARGE,
+        MediaProblem::TooMany(_) => TOO_MANY_URLS,
+        MediaProblem::Web(_)
+        | MediaProblem::Status(_)
+        | MediaProblem::Empty
+        | MediaProblem::Svg
+        | MediaProblem::WrongType { .. }
+        | MediaProblem::Timeout(_) => URL_FETCH_FAILED,
+    }
+}
+
+/// Whether the way to a server is at fault, so that it may be another time.
+fn is_unreachable(error: &WebError) -> bool {
+    matches!(
+        error,
+        WebError::Resolve { .. }
+            | WebError::Connect { .. }
+            | WebError::PeerMismatch
+            | WebError::Proxy(_)
+            | WebError::Tls(_)
+            | WebError::TlsOptions(_)
+            | WebError::BadResponse
+            | WebError::BadFraming
+            | WebError::Broken
+    )
+}
+
 impl ApiError {
+    fn tell_of_media(&mut self, failure: &MediaFailure) {
+        self.field = failure.path.clone().map(Cow::Owned);
+        match &failure.problem {
+            MediaProblem::Timeout(_) => self.status = StatusCode::GATEWAY_TIMEOUT,
+            MediaProblem::Web(WebError::RateLimited(limited)) => {
+                let seconds = limited.retry_after.as_secs_f64().ceil().max(1.0) as u64;
+                self.retry_after = Some(seconds.into());
+            }
+            MediaProblem::Web(error) if error.is_timeout() => self.status = StatusCode::GATEWAY_TIMEOUT,
+            MediaProblem::Web(error) if is_unreachable(error) => self.status = StatusCode::BAD_GATEWAY,
+            MediaProblem::Web(_)
+            | MediaProblem::NoUrls
+            | MediaProblem::Scheme(_)
+            | MediaProblem::TooMany(_)
+            | MediaProblem::Status(_)
+            | MediaProblem::Empty
+            | MediaProblem::Svg
+            | MediaProblem::WrongType { .. }
+            | MediaProblem::TotalTooLarge(_) => {}
+        }
+    }
+
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

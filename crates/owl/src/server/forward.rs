@@ -49,7 +49,7 @@ pub(super) async fn forward(
     let path = head.uri.path_and_query().map_or("", |path| path.as_str());
     let path = path.strip_prefix("/v1/").unwrap_or(path).to_owned();
     let request = GatewayRequest { method: head.method, path, headers: head.headers, body, provider };
-    let routed = door.gateway.route(request).await.map_err(|failure| ApiError::from(&failure))?;
+    let routed = door.gateway.route(ctx, request).await.map_err(|failure| ApiError::from(&failure))?;
     record.note_destination(routed.destination.clone());
     let response = door.gateway.forward(ctx, routed).await.map_err(|failure| ApiError::from(&failure))?;
     Ok(response.map(Answer::Forwarded))

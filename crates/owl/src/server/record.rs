@@ -155,6 +155,7 @@ impl Record {
 
     fn write(&self) {
         let destination = self.destination.as_ref();
+        let inlined = destination.map(|to| to.inlined).filter(|inlined| inlined.count > 0);
         let milliseconds = |time: Duration| (time.as_secs_f64() * 1e5).round() / 1e2;
         macro_rules! line {
             ($level:ident) => {
@@ -171,6 +172,8 @@ impl Record {
                     code = self.code.map(|code| code.code),
                     error = self.error.as_deref(),
                     bytes_in = self.bytes_in,
+                    media_count = inlined.map(|inlined| inlined.count),
+                    media_bytes = inlined.map(|inlined| inlined.bytes),
                     bytes_out = self.bytes_out,
                     first_byte_ms = self.first_byte.map(milliseconds),
                     duration_ms = milliseconds(self.ctx.started.elapsed()),

@@ -35,6 +35,9 @@ mod listing;
 mod private_rule;
 
 #[cfg(test)]
+mod media;
+
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a client of Owl's")]

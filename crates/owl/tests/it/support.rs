@@ -77,7 +77,9 @@ impl Owl {
                 Ok(config) => config,
                 Err(problems) => panic!("{problems:?}"),
             };
-        let gateway = Arc::new(Gateway::new(providers, &egress.network(Arc::new(LogSink))).unwrap());
+        let network = egress.network(Arc::new(LogSink));
+        let gateway = Gateway::new(providers, &network).unwrap();
+        let gateway = Arc::new(gateway.with_media(door.media.clone(), door.rules.clone(), &network).unwrap());
         gateway.admit().await.unwrap();
         let server = Server::bind(Arc::clone(&gateway), door).await.unwrap();
         let address = server.address().unwrap();

@@ -137,9 +137,10 @@ impl Conversation {
             include_usage: true,
             ..ChatRequest::default()
         };
-        let routed = self.gateway.route(as_gateway_request(&request)).await?;
+        let ctx = RequestContext::local();
+        let routed = self.gateway.route(&ctx, as_gateway_request(&request)).await?;
         let provider = routed.destination.provider.id().to_owned();
-        let response = self.gateway.forward(&RequestContext::local(), routed).await?;
+        let response = self.gateway.forward(&ctx, routed).await?;
         match AnswerReader::open(response).await {
             Ok(reader) => Ok((provider, reader)),
             Err(error) => Err(ChatError::Answer { provider, error }),
@@ -148,7 +149,7 @@ impl Conversation {
 
     async fn route(&self, model: &str) -> Result<Routed, Failure> {
         let request = ChatRequest { model: model.to_owned(), ..ChatRequest::default() };
-        self.gateway.route(as_gateway_request(&request)).await
+        self.gateway.route(&RequestContext::local(), as_gateway_request(&request)).await
     }
 }
 
