@@ -4,10 +4,10 @@
 //! on: it finds the few bytes that Owl acts on, and replaces just these. Everything else stays as it was sent, with its
 //! key order, number spelling and white space.
 //!
-//! Reading order: [`json`] (the scanner), [`request`] (what a request asks for), [`media`]
-//! (the URLs in it that a server would fetch), [`splice`] (the model's name in an
-//! answer that streams past), [`multipart`] (the same facts in a form), [`sse`] (event streams), [`error`] (errors as
-//! OpenAI clients know them), [`chat`] and [`models`] (what Owl's own commands read and write).
+//! Reading order: [`json`] (the scanner), [`request`] (what a request asks for), [`media`] (the URLs in it that a server
+//! would fetch), [`splice`] (the model's name in an answer that streams past), [`multipart`] (the same facts in a form),
+//! [`sse`] (event streams), [`error`] (errors as OpenAI clients know them), [`chat`] and [`models`] (what Owl's own
+//! commands read and write).
 
 pub mod json;
 pub mod media;

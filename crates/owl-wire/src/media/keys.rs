@@ -106,8 +106,10 @@ pub(super) fn role(inner: &[u8], parent: Role, at_top: bool, in_messages: bool) 
         "source" => return Role::Source,
         "url" | "urls" | "uri" | "href" | "path" | "base64" | "data" | "file_id" => return content(&key, parent),
         "file" | "files" | "file_url" | "file_urls" | "file_data" | "input_file" | "input_files" | "document_url"
-        | "document_urls" | "pdf_url" | "media" | "media_url" | "media_urls" | "input_reference" | "reference_url"
-        | "reference_urls" => return Role::Media { kind: MediaKind::File, bare: false },
+        | "document_urls" | "pdf" | "pdf_url" | "time_series" | "time_series_url" | "media" | "media_url"
+        | "media_urls" | "input_reference" | "reference_url" | "reference_urls" => {
+            return Role::Media { kind: MediaKind::File, bare: false };
+        }
         "mask" | "mask_url" | "img" | "img_url" => return Role::Media { kind: MediaKind::Image, bare: false },
         _ => {}
     }

@@ -74,8 +74,8 @@ pub struct FoundMedia {
     pub more: bool,
 }
 
-/// Finds what a server would fetch. For an object, [`crate::RequestFacts::media`] says whether that can be anything. `body` is text that has been found to be JSON, such as by [`crate::RequestFacts`]; any
-/// other bytes end in an error or find nothing, but do no harm.
+/// Finds what a server would fetch. For an object, [`crate::RequestFacts::media`] says whether that can be anything.
+/// Any bytes may be given: what is not JSON ends in an error.
 ///
 /// # Errors
 /// It is not JSON, or nested deeper than [`MAX_DEPTH`].

@@ -175,6 +175,10 @@ fn other_endpoints() {
         r#"{"document":{"type":"document_url","document_url":"http://h/a"}}"#,
         &["document.document_url File http://h/a"],
     );
+    check(
+        r#"{"input":[{"pdf":"http://h/a"},{"type":"time_series_url","time_series_url":{"url":"http://h/b"}}]}"#,
+        &["input[0].pdf File http://h/a", "input[1].time_series_url.url File http://h/b"],
+    );
     check(r#"[{"image":"http://h/a"}]"#, &["[0].image Image http://h/a"]);
     check(r#""http://text/""#, &[]);
 }
