@@ -9,6 +9,7 @@ mod failure;
 mod fetch;
 mod sniff;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -93,7 +94,10 @@ impl Media {
         let timeout = self.config.timeout;
         match tokio::time::timeout(timeout, fetching).await {
             Ok(done) => done.map_err(SettleError::Media),
-            Err(_) => Err(SettleError::Media(MediaFailure::whole(MediaProblem::Timeout(timeout)))),
+            Err(_) => Err(SettleError::Media(match found.slots.as_slice() {
+                [only] => MediaFailure::of(only, MediaProblem::Timeout(timeout)),
+                _ => MediaFailure::whole(MediaProblem::Timeout(timeout)),
+            })),
         }
     }
 
@@ -121,7 +125,7 @@ impl Media {
     ) -> Result<(Bytes, Inlined), MediaFailure> {
         let fetched = fetch::all(&self.client, caller, slots, &self.config).await?;
         let mut inlined = Inlined::default();
-        let mut encoded: HashMap<(&str, MediaForm, &str), Bytes> = HashMap::new();
+        let mut encoded: HashMap<(&str, MediaForm, Cow<'static, str>), Bytes> = HashMap::new();
         let mut replacements = Vec::with_capacity(slots.len());
         for slot in slots {
             let MediaUrl::Web(url) = &slot.url else { continue };
@@ -134,15 +138,15 @@ impl Media {
                 let problem = MediaProblem::TotalTooLarge(self.config.max_total_bytes);
                 return Err(MediaFailure::of(slot, problem));
             }
-            let known = encoded.get(&(url.as_str(), slot.form, &*media_type)).cloned();
-            let token = match known {
-                Some(token) => token,
-                None => encode(content, slot.form, &media_type).await,
+            let key = (url.as_str(), slot.form, media_type);
+            let token = match encoded.get(&key) {
+                Some(token) => token.clone(),
+                None => {
+                    let token = encode(content, slot.form, &key.2).await;
+                    encoded.insert(key, token.clone());
+                    token
+                }
             };
-            // Whoever takes the content for an image takes it for the same one elsewhere.
-            if let std::borrow::Cow::Borrowed(media_type) = media_type {
-                encoded.insert((url.as_str(), slot.form, media_type), token.clone());
-            }
             replacements.push((slot.span.clone(), token));
         }
         Ok((media::splice_all(body, replacements), inlined))

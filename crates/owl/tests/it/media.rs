@@ -263,7 +263,7 @@ fn streams_get_it_too() {
         let (server, owl) = start(OPEN).await;
         let body = image(&pages.origin()).replacen('{', r#"{"stream":true,"#, 1);
         let answer = owl.post(CHAT, &[], &body).await;
-        assert_eq!(answer.header("content-type"), Some("text/event-stream"), "{}", answer.text());
+        assert!(answer.text().starts_with("data: "), "{}", answer.text());
         let seen = server.next_request().await.json();
         assert_eq!(seen["messages"][0]["content"][1]["image_url"]["url"], data_url("image/png", PNG));
     });
@@ -272,13 +272,13 @@ fn streams_get_it_too() {
 #[test]
 fn a_redirect_leads_nowhere_that_the_url_may_not() {
     run(async {
-        for (target, code, status) in [
-            ("http://169.254.169.254/latest/meta-data/?hidden", "url_refused", 400),
-            ("http://10.0.0.1/hidden", "url_refused", 400),
-            ("file:///etc/passwd", "url_refused", 400),
+        for target in [
+            "http://169.254.169.254/latest/meta-data/?hidden",
+            "http://metadata.google.internal/hidden",
+            "file:///etc/passwd",
         ] {
             let pages = FaultServer::start([page("302 Found", &format!("Location: {target}\r\n"), b"")]);
-            check_refused(OPEN, &image(&pages.origin()), status, code, Some(URL), &[URL]).await;
+            check_refused(OPEN, &image(&pages.origin()), 400, "url_refused", Some(URL), &[URL]).await;
         }
         let to = FaultServer::start([found(PNG)]);
         let pages = FaultServer::start([page("302 Found", &format!("Location: {}/b\r\n", to.origin()), b"")]);
@@ -340,7 +340,7 @@ fn servers_that_do_not_answer() {
         let soon = format!("{OPEN}, media: {{ timeout: '100ms' }}");
         let (server, owl) = start(&soon).await;
         let answer = owl.post(CHAT, &[], &image(&pages.origin())).await;
-        check_error(&answer, 504, "url_fetch_failed", &["within"]);
+        check_error(&answer, 504, "url_fetch_failed", &[URL, "within"]);
         assert!(server.log().requests().is_empty());
     });
 }
