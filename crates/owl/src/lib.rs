@@ -1,8 +1,11 @@
 //! Owl: the safe gateway to inference servers that people run themselves.
 //!
 //! In reading order: [`config`] (what the operator wrote), [`context`] (one request), [`gateway`] (the middle, the only
-//! thing a door holds), [`provider`] (the inference servers), [`media`] (the URLs in requests), [`server`] (the HTTP door), [`cli`] (the commands).
+//! thing a door holds), [`provider`] (the inference servers), [`media`] (the URLs in requests), [`server`] (the HTTP
+//! door), [`cli`] (the commands); beside them [`store`] (the file in which Owl remembers) and [`audit`] (what it remembers
+//! of its connections).
 
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod context;
@@ -10,3 +13,4 @@ pub mod gateway;
 pub mod media;
 pub mod provider;
 pub mod server;
+pub mod store;

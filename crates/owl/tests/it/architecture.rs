@@ -183,7 +183,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("provider", &["provider", "media", "config", "context"]),
     ("gateway", &["gateway", "provider", "media", "config", "context"]),
     ("server", &["server", "gateway", "provider", "media", "config", "context"]),
-    ("cli", &["cli", "server", "gateway", "provider", "media", "config", "context"]),
+    ("store", &["store"]),
+    ("audit", &["audit", "store", "config"]),
+    ("cli", &["cli", "server", "gateway", "provider", "media", "audit", "store", "config", "context"]),
 ];
 
 /// Words that do not belong below a door: how a protocol is spoken is the door's business.
