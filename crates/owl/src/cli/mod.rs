@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all is well, 1 something failed while it ran, 2 bad usage or a bad configuration.
 
+pub mod audit;
 pub mod chat;
 pub mod check;
 pub mod config;
@@ -48,6 +49,7 @@ enum Command {
     Check(check::CheckCommand),
     Chat(chat::ChatCommand),
     Models(models::ModelsCommand),
+    Audit(audit::AuditCommand),
     /// Writes, checks and shows the configuration
     Config {
         #[command(subcommand)]
@@ -78,6 +80,7 @@ impl Cli {
             Command::Check(command) => command.run().await,
             Command::Chat(command) => command.run().await,
             Command::Models(command) => command.run().await,
+            Command::Audit(command) => command.run().await,
             Command::Config { command: ConfigSubcommand::Init(command) } => command.run().await,
             Command::Config { command: ConfigSubcommand::Look(command) } => {
                 let ran = command.run(&Environment::Process, &mut anstream::stdout(), &mut anstream::stderr());

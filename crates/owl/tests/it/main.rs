@@ -48,6 +48,8 @@ mod stopping;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod chat;
 #[cfg(test)]
 mod check;
