@@ -2,7 +2,6 @@
 //!
 //! `cargo bench -p owl-egress --bench policy`
 
-#![expect(missing_docs, reason = "the functions that the macros of criterion make have none")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that panics has failed")]
 
 use std::hint::black_box;

@@ -81,7 +81,7 @@ fn the_schema_that_readers_rely_on() {
     let store = Store::open(&folder.path().join("owl.db"), PATIENCE).unwrap();
     let columns: Vec<String> = {
         let statement = store.connection.prepare("SELECT * FROM audit").unwrap();
-        statement.column_names().iter().map(str::to_owned).collect()
+        statement.column_names().map(str::to_owned).collect()
     };
     assert_eq!(
         columns.join(" "),

@@ -266,3 +266,48 @@ fn the_cases_hold_before_the_judge_that_is_written_apart() {
         }
     }
 }
+
+/// Words as a shell would split them, as far as the documents need it.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, piece) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(piece.to_owned());
+        } else {
+            words.extend(piece.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+/// Every `console` block of docs/egress.md is what the program prints.
+#[test]
+fn what_the_document_shows_is_what_is_printed() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/egress.md");
+    let text = std::fs::read_to_string(&file).expect("the document");
+    let rows = text.split("```text\n").find(|block| block.starts_with("{\"id\": 1,")).expect("rows");
+    let place = Place::new();
+    place.write("rows.jsonl", rows.split("```").next().expect("a block"));
+    let (mut written, mut count) = (String::new(), 0);
+    for (index, block) in text.split("```console\n").enumerate() {
+        if index == 0 {
+            written.push_str(block);
+            continue;
+        }
+        let (shown, rest) = block.split_once("\n```").expect("an end of the block");
+        let line = shown.lines().next().expect("a command");
+        let arguments = words(line.strip_prefix("$ owl ").expect("a command"));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let ended = run(async { place.owl(&arguments) });
+        let _ = write!(written, "```console\n{line}\n{}{}```{rest}", ended.stdout, ended.stderr);
+        count += 1;
+    }
+    assert!(count >= 4, "only {count} commands were found");
+    #[expect(clippy::disallowed_methods, reason = "a test is told to write")]
+    let write = std::env::var_os("OWL_WRITE_DOCS").is_some();
+    if write {
+        std::fs::write(&file, &written).expect("written");
+    } else {
+        assert!(written == text, "run `OWL_WRITE_DOCS=1 cargo test -p owl-gateway --test it document_shows`");
+    }
+}

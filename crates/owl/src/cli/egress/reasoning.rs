@@ -303,6 +303,8 @@ fn closed(ip: IpAddr, denied: &Denied) -> String {
 
 fn place(ip: IpAddr, class: &AddressClass) -> String {
     match class.block {
+        // An address that is a block of its own would be said twice.
+        Some(block) if block.prefix_len() == block.max_prefix_len() => format!("{ip} is {}", class.name),
         Some(_) => format!("{ip} is in {class}"),
         None => format!("{ip} is {class}"),
     }
