@@ -6,10 +6,11 @@ use std::sync::Arc;
 use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::stream::select_all;
-use owl_egress::audit::LogSink;
+use owl_egress::AuditSink;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{FAILED, failed, load, log};
+use crate::audit::AuditLog;
 use crate::config::{Config, Overrides};
 use crate::gateway::Gateway;
 use crate::server::Server;
@@ -39,7 +40,10 @@ impl ServeCommand {
 }
 
 async fn serve(config: Config) -> ExitCode {
-    let network = config.egress.network(Arc::new(LogSink));
+    // Dropped last, when nothing is left that could record: it writes what waits.
+    let audit = AuditLog::start(&config.store);
+    let sink: Arc<dyn AuditSink> = Arc::<AuditLog>::clone(audit.log());
+    let network = config.egress.network(sink);
     let Config { gateway: door, providers, .. } = config;
     let (media, rules) = (door.media.clone(), door.rules.clone());
     let built = Gateway::new(providers, &network).and_then(|gateway| gateway.with_media(media, rules, &network));
