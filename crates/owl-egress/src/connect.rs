@@ -51,8 +51,18 @@ impl Connector {
     /// [`EgressError::Denied`] when the target or *any* of its addresses is refused, [`EgressError::Resolve`] when the
     /// name has none, [`EgressError::Timeout`] when DNS takes longer than the time to connect.
     pub(crate) async fn judge(&self) -> Result<Vec<Opened>, EgressError> {
-        let addresses = self.resolve().await?;
-        Ok(self.guard.policy.judge_addresses(&self.target, &addresses)?)
+        self.judged(&Caller::default(), Instant::now() + self.timeout).await
+    }
+
+    /// The same, by a deadline; a refusal is told.
+    async fn judged(&self, caller: &Caller, deadline: Instant) -> Result<Vec<Opened>, EgressError> {
+        let addresses = self.addresses(deadline).await;
+        let judged = addresses.and_then(|found| Ok(self.guard.policy.judge_addresses(&self.target, &found)?));
+        judged.inspect_err(|error| {
+            if let EgressError::Denied(denied) = error {
+                self.guard.tell_denied(caller, &self.target, denied);
+            }
+        })
     }
 
     /// The addresses that the target has now, not judged; its name is, before DNS is asked for it.
@@ -84,14 +94,7 @@ impl Connector {
 
     /// Opens a TCP connection to a judged address.
     async fn open(&self, caller: &Caller, deadline: Instant) -> Result<Reached, EgressError> {
-        let tell = |error: &EgressError| {
-            if let EgressError::Denied(denied) = error {
-                self.guard.tell_denied(caller, &self.target, denied);
-            }
-        };
-        let addresses = self.addresses(deadline).await.inspect_err(tell)?;
-        let judged = self.guard.policy.judge_addresses(&self.target, &addresses).map_err(EgressError::from);
-        let opened = judged.inspect_err(tell)?;
+        let opened = self.judged(caller, deadline).await?;
         let dialled = self.in_time(deadline, Waiting::Connect, self.guard.dial(&opened, self.target.port())).await?;
         let (socket, opened) = dialled.map_err(|error| self.connect_error(error.into_io()))?;
         let peer = SocketAddr::new(opened.connect_to, self.target.port());

@@ -119,6 +119,11 @@ impl AuditKeeper {
     pub fn log(&self) -> &Arc<AuditLog> {
         &self.log
     }
+
+    /// The same for [`crate::config::EgressConfig::network`].
+    pub fn sink(&self) -> Arc<dyn AuditSink> {
+        Arc::<AuditLog>::clone(&self.log)
+    }
 }
 
 impl Drop for AuditKeeper {

@@ -8,13 +8,13 @@ use anstyle::Style;
 use clap::Args;
 use futures_util::future::join_all;
 use owl_egress::EgressError;
-use owl_egress::audit::LogSink;
 use serde_json::{Value, json};
 
 use super::chat::end_of_output;
 use super::chat::screen::{json_line, patiently, plain};
 use super::config::BAD_CONFIGURATION;
 use super::{FAILED, failed, load};
+use crate::audit::AuditLog;
 use crate::config::Overrides;
 use crate::gateway::Gateway;
 use crate::provider::models::KnownModel;
@@ -65,7 +65,8 @@ impl ModelsCommand {
             Ok(config) => config,
             Err(code) => return code,
         };
-        let network = config.egress.network(Arc::new(LogSink));
+        let audit = AuditLog::start(&config.store);
+        let network = config.egress.network(audit.sink());
         let gateway = match Gateway::new(config.providers, &network) {
             Ok(gateway) => gateway,
             Err(error) => return failed(&error.to_string()),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::stream::select_all;
-use owl_egress::AuditSink;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{FAILED, failed, load, log};
@@ -42,8 +41,10 @@ impl ServeCommand {
 async fn serve(config: Config) -> ExitCode {
     // Dropped last, when nothing is left that could record: it writes what waits.
     let audit = AuditLog::start(&config.store);
-    let sink: Arc<dyn AuditSink> = Arc::<AuditLog>::clone(audit.log());
-    let network = config.egress.network(sink);
+    if config.store.path.is_none() {
+        tracing::info!("no store: refusals and private connections are told in the log and kept nowhere");
+    }
+    let network = config.egress.network(audit.sink());
     let Config { gateway: door, providers, .. } = config;
     let (media, rules) = (door.media.clone(), door.rules.clone());
     let built = Gateway::new(providers, &network).and_then(|gateway| gateway.with_media(media, rules, &network));

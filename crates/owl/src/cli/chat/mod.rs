@@ -13,10 +13,8 @@ pub(in crate::cli) mod screen;
 
 use std::io::{self, IsTerminal as _, Read as _};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
-use owl_egress::audit::LogSink;
 use serde_json::json;
 
 use self::answer::Answer;
@@ -24,6 +22,7 @@ use self::conversation::{ChatError, Conversation};
 use self::screen::{Screen, json_line, note, plain};
 use super::config::BAD_CONFIGURATION;
 use super::{FAILED, failed, load};
+use crate::audit::{AuditKeeper, AuditLog};
 use crate::config::{Config, Overrides};
 use crate::gateway::Gateway;
 
@@ -73,7 +72,9 @@ impl ChatCommand {
             Ok(config) => config,
             Err(code) => return code,
         };
-        let gateway = match open(config).await {
+        // Dropped last: it writes what waits.
+        let audit = AuditLog::start(&config.store);
+        let gateway = match open(config, &audit).await {
             Ok(gateway) => gateway,
             Err(code) => return code,
         };
@@ -123,8 +124,8 @@ fn read_pipe() -> Result<String, String> {
 }
 
 /// The gateway of a configuration, its providers judged; what stands in the way goes to standard error.
-async fn open(config: Config) -> Result<Gateway, ExitCode> {
-    let network = config.egress.network(Arc::new(LogSink));
+async fn open(config: Config, audit: &AuditKeeper) -> Result<Gateway, ExitCode> {
+    let network = config.egress.network(audit.sink());
     let gateway = Gateway::new(config.providers, &network).map_err(|error| failed(&error.to_string()))?;
     match gateway.admit().await {
         Ok(()) => Ok(gateway),

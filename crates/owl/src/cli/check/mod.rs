@@ -13,11 +13,9 @@ pub mod report;
 mod talk;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use owl_egress::audit::LogSink;
 use owl_egress::tls::TlsOptionsError;
 use owl_egress::{Network, UpstreamClient};
 
@@ -25,6 +23,7 @@ use self::call::{Caller, Redactor};
 use self::report::{Examination, ProviderReport, Report, Screen};
 use super::config::BAD_CONFIGURATION;
 use super::{FAILED, failed, load, say};
+use crate::audit::AuditLog;
 use crate::config::{Config, Overrides, ProviderConfig};
 
 /// Finds out what is wrong between Owl and an inference server
@@ -103,7 +102,8 @@ impl CheckCommand {
             screen: if self.json { Screen::Silent } else { Screen::detect() },
         };
         let mut reports = Vec::new();
-        let network = config.egress.network(Arc::new(LogSink));
+        let audit = AuditLog::start(&config.store);
+        let network = config.egress.network(audit.sink());
         for provider in providers {
             match examine(provider, &network, wish).await {
                 Ok(report) => reports.push(report),
