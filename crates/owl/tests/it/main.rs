@@ -65,3 +65,4 @@ mod egress_invariants;
 mod init;
 #[cfg(test)]
 mod models;
+mod way_out;
