@@ -69,11 +69,11 @@ pub fn classify(address: IpAddr) -> AddressClass {
 }
 
 fn classify_ipv4(ip: Ipv4Addr) -> AddressClass {
-    longest_match(&table::IPV4, u32::from(ip))
+    longest_match(&table::IPV4, &IPV4_STARTS, ip.octets()[0], u32::from(ip))
 }
 
 fn classify_ipv6(ip: Ipv6Addr) -> AddressClass {
-    let class = longest_match(&table::IPV6, u128::from(ip));
+    let class = longest_match(&table::IPV6, &IPV6_STARTS, ip.octets()[0], u128::from(ip));
     let embedded = embedded_ipv4(ip);
     match class.tier {
         // RFC 6052, section 3.1: the well-known prefix must not carry a non-global IPv4 address.
@@ -102,9 +102,42 @@ const ISATAP: AddressClass = AddressClass {
     embedded: None,
 };
 
-/// The block whose range holds `bits`. Both tables begin with the lowest address, so there always is one.
-fn longest_match<T: Copy + Ord>(ranges: &[(T, u8)], bits: T) -> AddressClass {
-    let behind = ranges.partition_point(|(first, _)| *first <= bits);
+/// How many ranges begin before each first octet: most octets then leave nothing to search.
+type Starts = [u8; 257];
+
+static IPV4_STARTS: Starts = {
+    let mut starts = [0; 257];
+    let mut range = 0;
+    while range < table::IPV4.len() {
+        count_behind(&mut starts, table::IPV4[range].0.to_be_bytes()[0]);
+        range += 1;
+    }
+    starts
+};
+
+static IPV6_STARTS: Starts = {
+    let mut starts = [0; 257];
+    let mut range = 0;
+    while range < table::IPV6.len() {
+        count_behind(&mut starts, table::IPV6[range].0.to_be_bytes()[0]);
+        range += 1;
+    }
+    starts
+};
+
+const fn count_behind(starts: &mut Starts, octet: u8) {
+    let mut behind = octet as usize + 1;
+    while behind < starts.len() {
+        starts[behind] += 1;
+        behind += 1;
+    }
+}
+
+/// The block whose range holds `bits`, of which `octet` is the first. Both tables begin with the lowest address, so there
+/// always is one.
+fn longest_match<T: Copy + Ord>(ranges: &[(T, u8)], starts: &Starts, octet: u8, bits: T) -> AddressClass {
+    let (from, to) = (usize::from(starts[usize::from(octet)]), usize::from(starts[usize::from(octet) + 1]));
+    let behind = from + ranges[from..to].partition_point(|(first, _)| *first <= bits);
     table::BLOCKS[usize::from(ranges[behind - 1].1)]
 }
 

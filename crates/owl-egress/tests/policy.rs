@@ -108,6 +108,18 @@ fn every_url_has_the_verdict_and_stage_of_its_row() {
         let expected = (row["expect"].as_str().unwrap(), row["stage"].as_str().unwrap());
         assert_eq!((verdict, found.stage.to_string().as_str()), expected, "{found:?} for {row}");
         assert_eq!(found.message.is_empty(), found.verdict == Verdict::Allow, "{row}");
+        // What is parsed has the canonical form of the row; a name's trailing dot is taken off.
+        if let (Ok(target), Some(url)) = (TargetUrl::parse(row["url"].as_str().unwrap()), row["canonical_url"].as_str())
+        {
+            let (host, url) = (row["canonical_host"].as_str().unwrap(), url.split('#').next().unwrap());
+            let plain = host.trim_end_matches('.');
+            let host = plain.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| match ip.to_canonical() {
+                IpAddr::V4(ip) => ip.to_string(),
+                IpAddr::V6(ip) => format!("[{ip}]"),
+            });
+            let expected = url.replacen(row["canonical_host"].as_str().unwrap(), &host.unwrap_or(plain.to_owned()), 1);
+            assert_eq!(format!("{}{}", target.origin(), target.path_and_query()), expected, "{row}");
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) enum Author {
     Operator,
 }
 
-/// What the rules are for, and so what a hint may open.
+/// What the rules are for, and so what a hint proposes to open; nothing else hangs on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// Any URL that somebody hands in.
@@ -38,12 +38,15 @@ pub(super) struct Compiled {
     allow_hosts: HostIndex,
     only_hosts: HostIndex,
     block_hosts: HostIndex,
+    /// Whether neither block list is about addresses, as most are not: then none of them has to be asked.
+    blocks_nothing: bool,
     /// Whether `blockHosts` names an address: that address is then refused for every name.
     blocks_literals: bool,
 }
 
 impl Compiled {
     pub(super) fn new(rules: PolicyRules, reach: Reach) -> Self {
+        let blocks_literals = rules.block_hosts.iter().any(|entry| entry.address().is_some());
         Self {
             reach,
             allow_cidrs: Ranges::new(&rules.allow_cidrs),
@@ -52,7 +55,8 @@ impl Compiled {
             allow_hosts: HostIndex::new(&rules.allow_hosts),
             only_hosts: HostIndex::new(&rules.only_hosts),
             block_hosts: HostIndex::new(&rules.block_hosts),
-            blocks_literals: rules.block_hosts.iter().any(|entry| entry.address().is_some()),
+            blocks_nothing: rules.block_cidrs.is_empty() && !blocks_literals,
+            blocks_literals,
             rules,
         }
     }
@@ -102,6 +106,9 @@ impl Compiled {
 
     /// The entry of a block list that the address, or the IPv4 address inside, is in.
     fn blocking_entry(&self, target: &TargetUrl, subject: Subject) -> Option<Entry<'_>> {
+        if self.blocks_nothing {
+            return None;
+        }
         let also = subject.inner.or(subject.class.embedded).map(IpAddr::V4);
         let either = |test: &dyn Fn(IpAddr) -> bool| test(subject.address) || also.is_some_and(test);
         if either(&|ip| self.block_cidrs.contains(ip)) {
