@@ -18,6 +18,8 @@ pub enum WebError {
     Invalid(InvalidTarget),
     /// The policy refuses it.
     Denied(Box<Denied>),
+    /// The server redirects to what is refused. Where that is, only the server said.
+    RedirectRefused(Box<WebError>),
     /// Too often.
     RateLimited(RateLimited),
     /// The caller's header, which may not be set.
@@ -84,7 +86,7 @@ impl WebError {
     /// The error's stable name, in snake case.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid(_) | Self::Denied(_) => "url_refused",
+            Self::Invalid(_) | Self::Denied(_) | Self::RedirectRefused(_) => "url_refused",
             Self::RateLimited(_) => "rate_limited",
             Self::HeaderRefused(_) => "header_refused",
             Self::BadRequest(_) => "bad_request",
@@ -112,9 +114,26 @@ impl WebError {
         }
     }
 
+    /// The same for a hop that a server chose: what it chose is not repeated.
+    pub(super) fn of_redirect(self) -> Self {
+        match self {
+            refused @ (Self::Invalid(_) | Self::Denied(_)) => Self::RedirectRefused(Box::new(refused)),
+            Self::Resolve { source, .. } => Self::Resolve { host: "it redirects to".to_owned(), source },
+            Self::Connect { source, .. } => Self::Connect { origin: "where it redirects to".to_owned(), source },
+            other => other,
+        }
+    }
+
     /// Whether the guard said no, rather than something being wrong with the way or the server.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Invalid(_) | Self::Denied(_) | Self::HeaderRefused(_) | Self::BadRequest(_))
+        matches!(
+            self,
+            Self::Invalid(_)
+                | Self::Denied(_)
+                | Self::RedirectRefused(_)
+                | Self::HeaderRefused(_)
+                | Self::BadRequest(_)
+        )
     }
 
     /// Whether it is a matter of time.
@@ -145,6 +164,9 @@ impl fmt::Display for WebError {
         match self {
             Self::Invalid(error) => error.fmt(f),
             Self::Denied(denied) => f.write_str(&denied.public_message()),
+            Self::RedirectRefused(_) => {
+                f.write_str("the server redirects to somewhere that the egress policy does not allow")
+            }
             Self::RateLimited(limited) => limited.fmt(f),
             Self::HeaderRefused(name) => write!(f, "the header {name} may not be set"),
             Self::BadRequest(what) => write!(f, "{what} cannot be sent in HTTP"),
@@ -180,6 +202,8 @@ impl Error for WebError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Resolve { source, .. } | Self::Connect { source, .. } => Some(source),
+            Self::Denied(denied) => Some(&**denied),
+            Self::RedirectRefused(error) => Some(&**error),
             _ => None,
         }
     }

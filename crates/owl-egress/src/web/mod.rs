@@ -206,9 +206,11 @@ impl WebClient {
         let mut redirects: Vec<TargetUrl> = Vec::new();
         let mut visited = vec![visit.hop.target.clone()];
         loop {
-            let answer = self.visit(&mut visit, &caller).await?;
+            let answer = self.visit(&mut visit, &caller).await;
+            let answer = answer.map_err(|error| if redirects.is_empty() { error } else { error.of_redirect() })?;
             let next = visit.hop.next(answer.status, &answer.headers);
-            let Some(next) = next.inspect_err(|error| self.tell(&caller, error))? else {
+            let next = next.inspect_err(|error| self.tell(&caller, error)).map_err(WebError::of_redirect);
+            let Some(next) = next? else {
                 let status = answer.status;
                 let (headers, body) = answer.complete(&self.shared.limits).await?;
                 return Ok(WebResponse { url: visit.hop.target, status, headers, body, redirects });

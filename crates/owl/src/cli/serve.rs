@@ -64,9 +64,11 @@ async fn serve(config: Config) -> ExitCode {
     };
     let stopped = asked_to_stop(1);
     tracing::info!("listening on {}", server.origin());
-    let refreshing = gateway.keep_fresh();
+    let mut refreshing = gateway.keep_fresh();
     let ended = run_until_stopped(server, stopped).await;
-    drop(refreshing);
+    // The last that hold the gateway: with it end its idle connections, of which the audit wants to know.
+    refreshing.shutdown().await;
+    drop(gateway);
     match ended {
         Ok(()) => {
             tracing::info!("stopped");

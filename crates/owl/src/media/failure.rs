@@ -88,7 +88,7 @@ impl fmt::Display for MediaProblem {
             Self::TooMany(most) => {
                 write!(f, "the request holds more than {most} URLs to fetch (gateway.media.maxCount); send fewer")
             }
-            Self::Web(error @ WebError::Denied(_)) => write!(
+            Self::Web(error @ (WebError::Denied(_) | WebError::RedirectRefused(_))) => write!(
                 f,
                 "{error}; send the content as a data: URL, or ask whoever runs Owl, whose log says what would open it"
             ),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Behaviour, World, client_in, get, ok, resolver_asking};
 use crate::rows::named_rules;
-use crate::web::{WebClient, WebError};
+use crate::web::WebClient;
 
 #[tokio::test]
 async fn connections_go_where_the_row_says() {
@@ -68,7 +68,7 @@ impl Scene {
     async fn fetch(&self, step: &Value) -> &'static str {
         match self.client(step).fetch(get(step["url"].as_str().expect("a URL"))).await {
             Ok(_) => "allow",
-            Err(WebError::Denied(_) | WebError::Invalid(_)) => "deny",
+            Err(error) if error.is_refusal() => "deny",
             Err(_) => "error",
         }
     }

@@ -58,8 +58,8 @@ pub(super) enum Lookup {
 }
 
 impl Names {
-    pub(super) fn new(given: Vec<Resolved>, offline: bool) -> Self {
-        Self { given, offline, resolver: Resolver::default() }
+    pub(super) fn new(given: Vec<Resolved>, offline: bool, resolver: Resolver) -> Self {
+        Self { given, offline, resolver }
     }
 
     /// The addresses of the target's host as far as nobody has to be asked.

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use owl_egress::resolve::Resolver;
 use owl_egress::{Denied, EgressPolicy, PolicyRules, TargetUrl};
 
 use crate::config::Config;
@@ -40,6 +41,7 @@ pub(super) struct Basis {
     place: Place,
     policy: EgressPolicy,
     source: String,
+    resolver: Resolver,
 }
 
 #[derive(Debug)]
@@ -68,9 +70,9 @@ impl Basis {
     /// There is no such provider.
     pub(super) fn configured(purpose: &Purpose, config: &Config) -> Result<Self, String> {
         let source = config.source.as_ref().map_or("the environment".to_owned(), |path| path.display().to_string());
-        match purpose {
-            Purpose::Tool(name) => Ok(Self::new(Place::Tool(name), everywhere(config), source)),
-            Purpose::Gateway => Ok(Self::new(Place::Gateway, gateway_rules(config), source)),
+        let basis = match purpose {
+            Purpose::Tool(name) => Ok(Self::new(Place::Tool(name), config.egress.everywhere.clone(), source)),
+            Purpose::Gateway => Ok(Self::new(Place::Gateway, config.gateway.rules.clone(), source)),
             Purpose::Provider(name) => {
                 let Some(provider) = config.providers.iter().find(|provider| provider.upstream.name == *name) else {
                     let known: Vec<_> = config.providers.iter().map(|one| one.upstream.name.as_str()).collect();
@@ -79,7 +81,8 @@ impl Basis {
                 let place = Place::Provider { name: name.clone(), base_url: provider.upstream.base_url.clone() };
                 Ok(Self::new(place, provider.upstream.rules.clone(), source))
             }
-        }
+        };
+        basis.map(|basis| Self { resolver: Resolver::new(config.egress.resolver.clone()), ..basis })
     }
 
     fn new(place: Place, rules: PolicyRules, source: String) -> Self {
@@ -87,12 +90,17 @@ impl Basis {
             Place::Provider { .. } => EgressPolicy::for_origin(rules),
             Place::Default | Place::Given | Place::Tool(_) | Place::Gateway => EgressPolicy::new(rules),
         };
-        Self { place, policy, source }
+        Self { place, policy, source, resolver: Resolver::default() }
     }
 
     /// The same with other rules.
     pub(super) fn with(&self, rules: PolicyRules) -> EgressPolicy {
         if self.is_operators() { EgressPolicy::for_origin(rules) } else { EgressPolicy::new(rules) }
+    }
+
+    /// Who is asked for addresses.
+    pub(super) fn resolver(&self) -> &Resolver {
+        &self.resolver
     }
 
     pub(super) fn policy(&self) -> &EgressPolicy {
@@ -149,15 +157,4 @@ impl Basis {
             Place::Default | Place::Given | Place::Gateway | Place::Provider { .. } => String::new(),
         }
     }
-}
-
-/// What holds for every URL that somebody else chose. Owl's own sockets are the same for every provider.
-fn everywhere(config: &Config) -> PolicyRules {
-    let own_sockets = config.providers.first().map(|provider| provider.upstream.rules.own_sockets.clone());
-    PolicyRules { own_sockets: own_sockets.unwrap_or_default(), ..PolicyRules::default() }
-}
-
-/// The rules for URLs that API clients hand in.
-fn gateway_rules(config: &Config) -> PolicyRules {
-    everywhere(config)
 }

@@ -85,7 +85,7 @@ impl CheckCommand {
     async fn judge(self) -> Result<Vec<Verdict>, ExitCode> {
         let basis = self.basis()?;
         let asked = self.asked(&basis)?;
-        let names = Names::new(self.resolve, self.offline);
+        let names = Names::new(self.resolve, self.offline, basis.resolver().clone());
         if !self.json {
             written(say(&format!("Judged by {}.", basis.told())))?;
         }
