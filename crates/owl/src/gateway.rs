@@ -3,6 +3,8 @@
 //! It knows the providers, routes a request to one of them, and keeps their lists of models fresh. It speaks no protocol
 //! of its own: doors translate theirs into one call here.
 
+mod vision;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +16,15 @@ use http::{HeaderMap, Method, Response, header};
 use owl_egress::tls::TlsOptionsError;
 use owl_egress::{EgressError, Network, PolicyRules};
 use owl_wire::{FormFacts, JsonError, RequestFacts};
+use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
-use crate::config::{MediaConfig, ProviderConfig};
+use crate::config::{MediaConfig, ProviderConfig, ToolsConfig};
 use crate::context::RequestContext;
 use crate::media::{Inlined, Media, SettleError};
 use crate::provider::forward::{ForwardBody, Outgoing, Renamed};
 use crate::provider::{Failure, ModelTable, Provider, Reachability, Route};
+use crate::tools::{Asker, Progress, ToolCall, ToolError, ToolResult, ToolSet, ToolStartError};
 
 /// How soon a provider that failed is asked again; doubled up to its `modelsRefresh`.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -31,6 +35,7 @@ pub struct Gateway {
     providers: Vec<Arc<Provider>>,
     table: ArcSwap<ModelTable>,
     media: Media,
+    tools: ToolSet,
 }
 
 /// A request as a door hands it in.
@@ -46,6 +51,21 @@ pub struct GatewayRequest {
     pub body: Bytes,
     /// The provider that the client named, if it did.
     pub provider: Option<String>,
+}
+
+/// A call of a tool as a door hands it in.
+#[derive(Clone, Copy)]
+pub struct ToolRequest<'a> {
+    /// The tool's name, or another that it answers to.
+    pub name: &'a str,
+    /// Its arguments.
+    pub arguments: &'a Map<String, Value>,
+    /// Who chose them.
+    pub asker: Asker,
+    /// Whether pictures can be handed to the one who asks.
+    pub sees: bool,
+    /// Who is told how far it is.
+    pub progress: &'a dyn Progress,
 }
 
 /// Where a request goes, for the record.
@@ -81,6 +101,8 @@ pub enum StartError {
     },
     /// The system's authorities cannot be used for the URLs in requests.
     Media(TlsOptionsError),
+    /// A tool.
+    Tool(ToolStartError),
     /// The policy of this provider refuses its own address.
     Denied {
         /// The provider.
@@ -102,6 +124,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Tls { provider, error } => write!(f, "models.providers.{provider}.{error}"),
             Self::Media(error) => write!(f, "gateway.{error}"),
+            Self::Tool(error) => error.fmt(f),
             Self::Denied { provider, denied } => write!(f, "provider {provider}: {denied}"),
             Self::TokenUrlDenied { provider, denied } => {
                 write!(f, "provider {provider}: auth.tokenUrl (its policy keys stand beside it, in `auth`): {denied}")
@@ -127,7 +150,7 @@ impl Gateway {
         let providers = providers.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
         let table = ArcSwap::from_pointee(ModelTable::build(&providers));
         let media = Media::new(MediaConfig::default(), PolicyRules::default(), network).map_err(StartError::Media)?;
-        Ok(Self { providers, table, media })
+        Ok(Self { providers, table, media, tools: ToolSet::default() })
     }
 
     /// What becomes of URLs in requests; without this, they are fetched under the default policy.
@@ -142,6 +165,20 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         self.media = Media::new(config, rules, network).map_err(StartError::Media)?;
         Ok(self)
+    }
+
+    /// The tools for models; without this there are none.
+    ///
+    /// # Errors
+    /// The first tool that cannot be built.
+    pub fn with_tools(mut self, config: ToolsConfig, network: &Network) -> Result<Self, StartError> {
+        self.tools = ToolSet::new(config, network).map_err(StartError::Tool)?;
+        Ok(self)
+    }
+
+    /// The tools for models.
+    pub fn tools(&self) -> &ToolSet {
+        &self.tools
     }
 
     /// The providers, in the configuration's order.
@@ -280,6 +317,18 @@ impl Gateway {
     /// [`Failure::Upstream`].
     pub async fn forward(&self, ctx: &RequestContext, routed: Routed) -> Result<Response<ForwardBody>, Failure> {
         routed.destination.provider.forward(ctx, routed.outgoing).await
+    }
+
+    /// Calls a tool.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends what the tool does at once.
+    ///
+    /// # Errors
+    /// [`ToolError`]: there is no such tool, or its own failure.
+    pub async fn call_tool(&self, ctx: &RequestContext, asked: ToolRequest<'_>) -> Result<ToolResult, ToolError> {
+        let ToolRequest { name, arguments, asker, sees, progress } = asked;
+        self.tools.call(name, ToolCall { ctx, asker, sees, vision: self, progress, arguments }).await
     }
 
     fn named(&self, name: &str) -> Result<&Arc<Provider>, Failure> {

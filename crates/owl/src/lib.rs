@@ -1,7 +1,7 @@
 //! Owl: the safe gateway to inference servers that people run themselves.
 //!
 //! In reading order: [`config`] (what the operator wrote), [`context`] (one request), [`gateway`] (the middle, the only
-//! thing a door holds), [`provider`] (the inference servers), [`media`] (the URLs in requests), [`server`] (the HTTP
+//! thing a door holds), [`provider`] (the inference servers), [`media`] (the URLs in requests), [`tools`] (what models may use), [`server`] (the HTTP
 //! door), [`cli`] (the commands); beside them [`store`] (the file in which Owl remembers) and [`audit`] (what it remembers
 //! of its connections).
 
@@ -14,3 +14,4 @@ pub mod media;
 pub mod provider;
 pub mod server;
 pub mod store;
+pub mod tools;

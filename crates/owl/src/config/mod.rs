@@ -27,6 +27,7 @@ mod provider;
 mod secret;
 mod server_tls;
 mod store;
+mod tools;
 mod unit;
 
 mod problem;
@@ -55,6 +56,7 @@ pub use self::problem::{Problem, Problems};
 pub use self::reference::reference;
 pub use self::schema::{schema, schema_text};
 pub use self::store::StoreConfig;
+pub use self::tools::{CacheConfig, EngineConfig, FetchConfig, HttpEngine, ImageConfig, SearchConfig, ToolsConfig};
 
 use self::json5::{Node, SIZE_LIMIT, Value};
 use self::problem::{KeyPath, Origin, Reporter};
@@ -67,6 +69,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// The inference servers, by id in alphabetical order; at least one.
     pub providers: Vec<ProviderConfig>,
+    /// The tools for models.
+    pub tools: ToolsConfig,
     /// What holds for everything that leaves Owl.
     pub egress: EgressConfig,
     /// Where Owl keeps what it remembers.
@@ -283,6 +287,7 @@ impl Effective {
         let config = Config {
             gateway: built.gateway,
             providers: built.providers,
+            tools: ToolsConfig::default(),
             egress: built.egress,
             store: built.store,
             log: built.log,

@@ -181,11 +181,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("context", &["context"]),
     ("media", &["media", "config", "context"]),
     ("provider", &["provider", "media", "config", "context"]),
-    ("gateway", &["gateway", "provider", "media", "config", "context"]),
-    ("server", &["server", "gateway", "provider", "media", "config", "context"]),
+    ("tools", &["tools", "config", "context"]),
+    ("gateway", &["gateway", "provider", "tools", "media", "config", "context"]),
+    ("server", &["server", "gateway", "provider", "tools", "media", "config", "context"]),
+    ("mcp", &["mcp", "gateway", "tools", "context"]),
     ("store", &["store"]),
     ("audit", &["audit", "store", "config"]),
-    ("cli", &["cli", "server", "gateway", "provider", "media", "audit", "store", "config", "context"]),
+    ("cli", &["cli", "server", "mcp", "gateway", "provider", "tools", "media", "audit", "store", "config", "context"]),
 ];
 
 /// Words that do not belong below a door: how a protocol is spoken is the door's business.
