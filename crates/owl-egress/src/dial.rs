@@ -1,16 +1,18 @@
 //! From judged addresses to one connection: Happy Eyeballs among them (RFC 8305), the peer compared, or the egress proxy
 //! asked for exactly that address.
 //!
-//! This is the one place that opens outbound sockets. It takes [`Opened`], which only the policy makes.
+//! This is the one place that opens outbound sockets, those to DNS servers aside. It takes [`Opened`], which only the policy makes.
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::network::Network;
 use crate::policy::Opened;
@@ -67,17 +69,23 @@ pub(crate) trait Dial: fmt::Debug + Send + Sync {
     fn dial(&self, address: SocketAddr) -> futures_util::future::BoxFuture<'_, io::Result<(Socket, SocketAddr)>>;
 }
 
-/// Tries the judged addresses, the next one beside the last after [`ATTEMPT_DELAY`] or as soon as one fails.
+/// Tries the judged addresses, the next one beside the last after [`ATTEMPT_DELAY`] or as soon as one fails. `lookups` are
+/// the client's places for lookups, for the proxy's name.
 ///
 /// # Cancel safety
 /// Dropping the future closes whatever it had opened.
-pub(crate) async fn race(network: &Network, opened: &[Opened], port: u16) -> Result<(Socket, Opened), DialError> {
+pub(crate) async fn race(
+    network: &Network,
+    lookups: &Arc<Semaphore>,
+    opened: &[Opened],
+    port: u16,
+) -> Result<(Socket, Opened), DialError> {
     let mut untried = alternate_families(opened).into_iter();
     let mut running = FuturesUnordered::new();
     let mut last_error = DialError::Io(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     loop {
         match untried.next() {
-            Some(next) => running.push(attempt(network, next, port)),
+            Some(next) => running.push(attempt(network, lookups, next, port)),
             None if running.is_empty() => return Err(last_error),
             None => {}
         }
@@ -92,18 +100,28 @@ pub(crate) async fn race(network: &Network, opened: &[Opened], port: u16) -> Res
     }
 }
 
-async fn attempt(network: &Network, opened: Opened, port: u16) -> Result<(Socket, Opened), DialError> {
+async fn attempt(
+    network: &Network,
+    lookups: &Arc<Semaphore>,
+    opened: Opened,
+    port: u16,
+) -> Result<(Socket, Opened), DialError> {
     let address = SocketAddr::new(opened.connect_to, port);
     let socket = match network.proxy.as_deref().filter(|proxy| proxy.is_for(opened.connect_to)) {
-        Some(proxy) => through(network, proxy, address).await?,
+        Some(proxy) => through(network, lookups, proxy, address).await?,
         None => direct(network, address).await?,
     };
     Ok((socket, opened))
 }
 
 /// Asks the proxy, by the first of its addresses that accepts a connection, for `address`.
-async fn through(network: &Network, proxy: &Proxy, address: SocketAddr) -> Result<Socket, DialError> {
-    let addresses = proxy.addresses(&network.resolver).await?;
+async fn through(
+    network: &Network,
+    lookups: &Arc<Semaphore>,
+    proxy: &Proxy,
+    address: SocketAddr,
+) -> Result<Socket, DialError> {
+    let addresses = proxy.addresses(&network.resolver, lookups).await?;
     let mut last_error = DialError::Proxy("has no address".to_owned());
     for own in addresses {
         match direct(network, SocketAddr::new(own, proxy.url.port())).await {

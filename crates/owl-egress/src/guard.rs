@@ -42,7 +42,7 @@ impl Guard {
 
     /// Connects to one of the judged addresses.
     pub(crate) async fn dial(&self, opened: &[Opened], port: u16) -> Result<(Socket, Opened), DialError> {
-        race(&self.network, opened, port).await
+        race(&self.network, &self.lookups, opened, port).await
     }
 
     /// Tells of a connection to an address that is not public, and of one that an exemption opened. What comes back

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::credential::{Secret, basic_header};
 use crate::dial::DialError;
-use crate::resolve::{LOOKUPS, Resolver};
+use crate::resolve::Resolver;
 use crate::stream::Socket;
 use crate::target::TargetUrl;
 
@@ -37,9 +37,14 @@ impl Proxy {
         !self.except.iter().any(|net| net.contains(&address))
     }
 
-    pub(crate) async fn addresses(&self, resolver: &Resolver) -> Result<Vec<IpAddr>, DialError> {
-        let places = Arc::new(Semaphore::new(LOOKUPS));
-        let found = resolver.lookup_as_typed(&self.url, &places).await;
+    /// Where it is now. The lookup takes one of the `places` of the client that dials: a proxy whose DNS is dead must not
+    /// take all threads.
+    pub(crate) async fn addresses(
+        &self,
+        resolver: &Resolver,
+        places: &Arc<Semaphore>,
+    ) -> Result<Vec<IpAddr>, DialError> {
+        let found = resolver.lookup_as_typed(&self.url, places).await;
         found.map_err(|error| DialError::Proxy(format!("cannot be resolved: {error}")))
     }
 
@@ -88,6 +93,16 @@ fn status(head: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn its_lookup_takes_a_place_of_the_client_s() {
+        let (url, _) = TargetUrl::parse_operator("http://proxy.corp.example:3128").unwrap();
+        let proxy = Proxy { url, credentials: None, except: Vec::new() };
+        // Nobody is asked without a place, and there is none any more.
+        let places = Arc::new(Semaphore::new(1));
+        places.close();
+        assert!(proxy.addresses(&Resolver::default(), &places).await.is_err());
+    }
 
     #[test]
     fn the_status_of_an_answer() {
