@@ -70,7 +70,7 @@ impl Guard {
     /// Tells of a refusal.
     pub(crate) fn tell_denied(&self, caller: &Caller, target: &TargetUrl, denied: &Denied) {
         let access = self.access(caller, target, denied.address.into_iter().collect(), denied.rule);
-        let tier = denied.address.map(|address| crate::address::classify(address).tier);
+        let tier = denied.class().map(|class| class.tier);
         let access = Access { tier, range: denied.range.clone(), reason: denied.to_string(), ..access };
         self.network.audit.record(AuditEvent::Refused(Box::new(access)));
     }

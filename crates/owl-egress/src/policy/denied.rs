@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::decide::Reach;
 use super::hint::{Hint, Remark};
 use super::pattern::{Cidr, HostPattern};
-use crate::address::{AddressClass, Tier, classify};
+use crate::address::{AddressClass, Tier};
 use crate::target::TargetUrl;
 
 /// The steps of judging, in their order.
@@ -76,8 +76,8 @@ pub struct Denied {
     /// What is worth knowing about a host or range that operators often meet.
     pub remark: Option<Remark>,
     kind: Rule,
-    /// The IPv4 address inside a NAT64 address of the operator's: the one that was judged.
-    inner: Option<Ipv4Addr>,
+    /// What was judged. Boxed, for a refusal travels in results.
+    subject: Option<Box<Subject>>,
 }
 
 /// The address that a refusal is about.
@@ -128,7 +128,7 @@ impl Denied {
             hint: refusal.hint(target, reach),
             remark: refusal.remark(target),
             kind: rule,
-            inner: subject.and_then(|subject| subject.inner),
+            subject: subject.map(Box::new),
         }
     }
 
@@ -169,10 +169,9 @@ impl Denied {
         Reason(self).to_string()
     }
 
-    /// What the address that was refused is; for one below `nat64Prefixes`, what the IPv4 address inside is.
+    /// What the address that was refused is; for a NAT64 address that was judged by the IPv4 address inside, what that is.
     pub fn class(&self) -> Option<AddressClass> {
-        let judged = self.inner.map(IpAddr::V4).or(self.address)?;
-        Some(classify(judged))
+        self.subject.as_ref().map(|subject| subject.class)
     }
 
     /// What was refused and why, without the hint.
@@ -190,21 +189,21 @@ impl Denied {
             Rule::PrivateSuffix => write!(f, "{host} ends in a suffix of private networks"),
             Rule::NoAddress => write!(f, "{host} has no address"),
             Rule::NoLookup => write!(f, "{host} would have to be looked up, and no query may be made"),
-            Rule::OwnSocket => self.subject(f, "Owl itself listens there"),
-            Rule::BlockedAddress => self.subject(f, "it is blocked"),
+            Rule::OwnSocket => self.write_subject(f, "Owl itself listens there"),
+            Rule::BlockedAddress => self.write_subject(f, "it is blocked"),
             Rule::NeverAddress
             | Rule::MetadataAddress
             | Rule::PrivateAddress
             | Rule::LoopbackAddress
             | Rule::LinkLocalAddress
-            | Rule::SpecialAddress => self.subject(f, ""),
-            Rule::Pivot => self.subject(f, "a public page may not redirect into a private network"),
+            | Rule::SpecialAddress => self.write_subject(f, ""),
+            Rule::Pivot => self.write_subject(f, "a public page may not redirect into a private network"),
         }
     }
 
     /// `nas.example.com resolves to 10.1.2.3, which is in 10.0.0.0/8, private use`
-    fn subject(&self, f: &mut fmt::Formatter<'_>, besides: &str) -> fmt::Result {
-        let (Some(address), Some(class)) = (self.address, self.class()) else {
+    fn write_subject(&self, f: &mut fmt::Formatter<'_>, besides: &str) -> fmt::Result {
+        let Some(Subject { address, class, inner }) = self.subject.as_deref() else {
             return f.write_str(&self.host);
         };
         let mut which = "";
@@ -214,7 +213,7 @@ impl Denied {
             which = ", which";
         }
         write!(f, "{address}{which}")?;
-        if let Some(inner) = self.inner {
+        if let Some(inner) = inner {
             write!(f, " is NAT64 for {inner}, which")?;
         }
         match class.block {

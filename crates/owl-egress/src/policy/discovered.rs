@@ -52,6 +52,7 @@ mod tests {
     use super::{EgressPolicy, Nat64Prefix, PolicyRules};
     use crate::address::Tier;
     use crate::policy::Opening;
+    use crate::policy::pivot::judge_pivot;
     use crate::target::TargetUrl;
 
     fn policy(change: impl FnOnce(&mut PolicyRules)) -> EgressPolicy {
@@ -109,6 +110,17 @@ mod tests {
         assert_eq!(refused(&open, "2a00:64::e000:1"), "never-address");
         assert_eq!(refused(&open, "fd64::c612:1"), "special-address");
         assert_eq!(refused(&blocking, "2a00:64::808:808"), "blocked-address");
+    }
+
+    #[test]
+    fn a_redirect_to_what_is_private_inside_says_what_is_inside() {
+        let target = TargetUrl::parse("http://nas.example.net/").unwrap();
+        let policy = policy(|rules| rules.allow_private_network = true);
+        let opened = policy.judge_addresses(&target, &["2a00:64::a00:1".parse().unwrap()]).unwrap();
+        let opened = policy.judge_discovered(&target, opened, &["2a00:64::/96".parse().unwrap()]).unwrap();
+        let denied = judge_pivot(&target, &opened).unwrap_err();
+        assert_eq!(denied.class().map(|class| class.tier), Some(Tier::Private));
+        assert!(denied.to_string().contains("10.0.0.0/8, private use"), "{denied}");
     }
 
     #[test]

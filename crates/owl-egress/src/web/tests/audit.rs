@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Kept, World, client_in, get, ok};
+use crate::address::Tier;
 use crate::audit::{AuditEvent, Caller};
 
 #[tokio::test]
@@ -26,6 +27,20 @@ async fn a_private_access_is_told_with_its_end() {
     assert_eq!(&*opened.policy, "allowPrivateNetwork: true");
     assert_eq!((ended.id, ended.status), (opened.id, Some(200)));
     assert!(ended.received > 5 && ended.sent > 5, "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_address_around_a_private_one_is_told_as_private() {
+    let kept = Arc::new(Kept::default());
+    let client = client_in(&Arc::new(World::answering(ok("", b""))), |options| {
+        options.rules.nat64_prefixes = vec!["2a00:64::/96".parse().expect("a prefix")];
+        options.network.audit = Arc::<Kept>::clone(&kept);
+    });
+    client.fetch(get("http://[2a00:64::a00:1]/")).await.expect_err("10.0.0.1 inside");
+    let events = kept.take();
+    let [AuditEvent::Refused(access)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((access.rule, access.tier), ("private-address", Some(Tier::Private)));
+    assert_eq!(access.range.as_deref(), Some("10.0.0.0/8, private use"));
 }
 
 #[tokio::test]
