@@ -51,13 +51,21 @@ impl Connector {
     /// [`EgressError::Denied`] when the target or *any* of its addresses is refused, [`EgressError::Resolve`] when the
     /// name has none, [`EgressError::Timeout`] when DNS takes longer than the time to connect.
     pub(crate) async fn judge(&self) -> Result<Vec<Opened>, EgressError> {
-        self.judged(&Caller::default(), Instant::now() + self.timeout).await
+        self.judged(&Caller::default(), &mut self.deadline()).await
     }
 
-    /// The same, by a deadline; a refusal is told.
-    async fn judged(&self, caller: &Caller, deadline: Instant) -> Result<Vec<Opened>, EgressError> {
-        let addresses = self.addresses(deadline).await;
-        let judged = addresses.and_then(|found| Ok(self.guard.policy.judge_addresses(&self.target, &found)?));
+    /// The same, by a deadline; a refusal is told. What the network is asked about itself, once an hour, is not the
+    /// target's time: the deadline moves on by it.
+    pub(crate) async fn judged(&self, caller: &Caller, deadline: &mut Instant) -> Result<Vec<Opened>, EgressError> {
+        let judged = match self.addresses(*deadline).await {
+            Ok(found) => {
+                let resolved = Instant::now();
+                let judged = self.guard.judge_addresses(&self.target, &found).await;
+                *deadline += resolved.elapsed();
+                judged.map_err(EgressError::from)
+            }
+            Err(error) => Err(error),
+        };
         judged.inspect_err(|error| {
             if let EgressError::Denied(denied) = error {
                 self.guard.tell_denied(caller, &self.target, denied);
@@ -67,12 +75,12 @@ impl Connector {
 
     /// The addresses that the target has now, not judged; its name is, before DNS is asked for it.
     pub(crate) async fn resolve(&self) -> Result<Vec<IpAddr>, EgressError> {
-        self.addresses(Instant::now() + self.timeout).await
+        self.addresses(self.deadline()).await
     }
 
     /// Opens a TCP connection to a judged address and closes it.
     pub(crate) async fn reach(&self, caller: &Caller) -> Result<SocketAddr, EgressError> {
-        self.open(caller, Instant::now() + self.timeout).await.map(|reached| reached.peer)
+        self.open(caller, &mut self.deadline()).await.map(|reached| reached.peer)
     }
 
     /// Opens a connection.
@@ -80,8 +88,8 @@ impl Connector {
     /// # Cancel safety
     /// Dropping the future closes whatever it had opened.
     pub(crate) async fn connect(&self, caller: &Caller) -> Result<Connected, EgressError> {
-        let deadline = Instant::now() + self.timeout;
-        let Reached { socket, peer, meter, access } = self.open(caller, deadline).await?;
+        let mut deadline = self.deadline();
+        let Reached { socket, peer, meter, access } = self.open(caller, &mut deadline).await?;
         let Some(tls) = &self.tls else {
             return Ok(Connected { stream: Stream::plain(socket, meter, access), peer, tls: None });
         };
@@ -93,9 +101,9 @@ impl Connector {
     }
 
     /// Opens a TCP connection to a judged address.
-    async fn open(&self, caller: &Caller, deadline: Instant) -> Result<Reached, EgressError> {
+    async fn open(&self, caller: &Caller, deadline: &mut Instant) -> Result<Reached, EgressError> {
         let opened = self.judged(caller, deadline).await?;
-        let dialled = self.in_time(deadline, Waiting::Connect, self.guard.dial(&opened, self.target.port())).await?;
+        let dialled = self.in_time(*deadline, Waiting::Connect, self.guard.dial(&opened, self.target.port())).await?;
         let (socket, opened) = dialled.map_err(|error| self.connect_error(error.into_io()))?;
         let peer = SocketAddr::new(opened.connect_to, self.target.port());
         let meter = Arc::default();
@@ -109,6 +117,11 @@ impl Connector {
         let lookup = self.guard.network.resolver.lookup_as_typed(&self.target, &self.guard.lookups);
         let found = self.in_time(deadline, Waiting::Resolve, lookup).await?;
         found.map_err(|source| EgressError::Resolve { host: self.host(), source })
+    }
+
+    /// When whatever begins now has to have a connection.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
     }
 
     async fn in_time<T>(

@@ -243,7 +243,7 @@ pub(crate) fn plain_io(error: &io::Error) -> String {
 }
 
 /// A resolver's error without the C library's prefix.
-pub(crate) fn plain_resolve(error: &io::Error) -> String {
+pub fn plain_resolve(error: &io::Error) -> String {
     let text = error.to_string();
     text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()
 }

@@ -10,7 +10,7 @@ use crate::address::Tier;
 use crate::audit::{Access, AccessId, AuditEvent, Caller};
 use crate::dial::{DialError, race};
 use crate::network::Network;
-use crate::policy::{Denied, EgressPolicy, Opened, Opening};
+use crate::policy::{Denied, EgressPolicy, Opened, Opening, may_be_nat64};
 use crate::resolve::LOOKUPS;
 use crate::stream::{Meter, OpenAccess, Socket};
 use crate::target::{InvalidTarget, TargetUrl};
@@ -38,6 +38,26 @@ impl Guard {
     pub(crate) fn with_policy(&self, policy: EgressPolicy) -> Self {
         let label = policy.rules().to_string().into();
         Self { policy, label, ..self.clone() }
+    }
+
+    /// Judges all addresses of `target`, and below the NAT64 prefixes that the network announces what is inside, too. Only
+    /// where it could be below one is DNS asked for those, see [`Resolver::nat64_prefixes`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the question to the next caller.
+    ///
+    /// [`Resolver::nat64_prefixes`]: crate::resolve::Resolver::nat64_prefixes
+    pub(crate) async fn judge_addresses(
+        &self,
+        target: &TargetUrl,
+        addresses: &[IpAddr],
+    ) -> Result<Vec<Opened>, Denied> {
+        let opened = self.policy.judge_addresses(target, addresses)?;
+        if !opened.iter().any(|one| may_be_nat64(one.connect_to)) {
+            return Ok(opened);
+        }
+        let prefixes = self.network.resolver.nat64_prefixes().await;
+        self.policy.judge_discovered(target, opened, &prefixes)
     }
 
     /// Connects to one of the judged addresses.

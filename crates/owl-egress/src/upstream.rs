@@ -33,7 +33,7 @@ use crate::tls::{TlsOptions, TlsOptionsError, TlsReport};
 /// How long Owl waits for an upstream. There is no other watchdog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From the name's lookup to the end of the TLS handshake.
+    /// From the name's lookup to the end of the TLS handshake, without what the network is asked about its NAT64.
     pub connect: Duration,
     /// From the moment the request begins to be sent to the answer's head; `None` waits for ever.
     pub first_byte: Option<Duration>,
@@ -493,10 +493,13 @@ impl Body for UpstreamBody {
 mod tests {
     use std::net::SocketAddr;
 
+    use owl_testkit::{DnsAnswer, DnsOutcome, DnsServer};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::address::Tier;
+    use crate::resolve::{Resolver, ResolverOptions};
 
     fn request(address: SocketAddr) -> Request<Full<Bytes>> {
         Request::get("/").header(HOST, address.to_string()).body(Full::default()).expect("a request")
@@ -515,6 +518,49 @@ mod tests {
         check("/v2ray", "/v2ray/v1");
         check("/vllm", "/vllm/v1");
         check("/v", "/v/v1");
+    }
+
+    /// An operator's name, too, may lead below a prefix that only the network knows of.
+    #[tokio::test]
+    async fn an_address_below_the_network_s_nat64_is_what_is_inside() {
+        let dns = DnsServer::start();
+        let answer = |ip: &str| [DnsAnswer::addresses(&[ip.parse().expect("an address")])];
+        dns.script("ipv4only.arpa", answer("2a00:64::c000:aa"));
+        dns.script("llm.example.net", answer("2a00:64::a00:1"));
+        dns.script("gpu.example.net", answer("2a00:65::a00:1"));
+        let judge = async |url: &str, open: bool| {
+            let (target, _) = TargetUrl::parse_operator(url).expect("a URL");
+            let mut options = UpstreamOptions::new("owl", target);
+            options.rules.allow_private_network = open;
+            options.network.resolver = Resolver::new(ResolverOptions::Servers(vec![dns.address()]));
+            UpstreamClient::new(options).expect("no TLS files").admit_base_url().await
+        };
+        let tier = |opened: Vec<Opened>| opened[0].class.tier;
+        let refused = judge("http://llm.example.net/", false).await.expect_err("10.0.0.1 inside").to_string();
+        assert!(refused.contains("NAT64 for 10.0.0.1") && refused.contains("allowPrivateNetwork: true"), "{refused}");
+        assert_eq!(judge("http://llm.example.net/", true).await.map(tier).expect("open"), Tier::Private);
+        assert_eq!(judge("http://gpu.example.net/", false).await.map(tier).expect("open"), Tier::Public);
+        let before = dns.queries().len();
+        assert_eq!(judge("http://[::1]/", true).await.map(tier).expect("open"), Tier::Loopback);
+        assert_eq!(dns.queries().len(), before, "no network announces this machine");
+    }
+
+    /// A DNS that says nothing of the network takes none of the time that there is for a connection.
+    #[tokio::test(start_paused = true)]
+    async fn the_question_about_nat64_is_not_the_upstream_s_time() {
+        let dns = DnsServer::start();
+        dns.script("ipv4only.arpa", [DnsAnswer::ends(DnsOutcome::Silence)]);
+        let (target, _) = TargetUrl::parse_operator("http://[fd00::1]/").expect("a URL");
+        let mut options = UpstreamOptions::new("owl", target);
+        options.rules.allow_private_network = true;
+        options.timeouts.connect = Duration::from_millis(200);
+        options.network.resolver = Resolver::new(ResolverOptions::Servers(vec![dns.address()]));
+        let client = UpstreamClient::new(options).expect("no TLS files");
+        let mut deadline = client.connector.deadline();
+        let before = deadline;
+        let judged = client.connector.judged(&Caller::default(), &mut deadline).await;
+        assert_eq!(judged.expect("open").len(), 1);
+        assert!(deadline >= before + Duration::from_secs(1), "{:?}", deadline - before);
     }
 
     /// The server's close is seen after the connection was taken from the pool and before the request is written.

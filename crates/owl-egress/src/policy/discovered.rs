@@ -5,9 +5,18 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::decide::Compiled;
 use super::{Denied, EgressPolicy, Nat64Prefix, Opened, PolicyRules};
-use crate::address::Tier;
+use crate::address::{Tier, in_well_known_nat64};
 use crate::target::TargetUrl;
+
+/// Whether `address` could be below a prefix that the network announces: for the others nothing has to be asked.
+pub fn may_be_nat64(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(ip) => !(ip.is_loopback() || ip.is_unicast_link_local() || in_well_known_nat64(ip)),
+    }
+}
 
 impl EgressPolicy {
     /// Judges addresses that were opened once more, by the IPv4 address inside those below one of `prefixes`. An address
@@ -41,7 +50,7 @@ impl EgressPolicy {
     /// The refusal in the words for an address below a prefix of the operator's.
     fn refuse_around(&self, target: &TargetUrl, ip: Ipv6Addr, prefix: &Nat64Prefix) -> Option<Denied> {
         let rules = PolicyRules { nat64_prefixes: vec![prefix.clone()], ..self.rules().clone() };
-        Self::new(rules).judge_address(target, ip.into()).err()
+        Self(Compiled::new(rules, self.0.reach).into()).judge_address(target, ip.into()).err()
     }
 }
 
@@ -49,7 +58,7 @@ impl EgressPolicy {
 mod tests {
     use std::net::IpAddr;
 
-    use super::{EgressPolicy, Nat64Prefix, PolicyRules};
+    use super::{EgressPolicy, Nat64Prefix, PolicyRules, may_be_nat64};
     use crate::address::Tier;
     use crate::policy::Opening;
     use crate::policy::pivot::judge_pivot;
@@ -121,6 +130,34 @@ mod tests {
         let denied = judge_pivot(&target, &opened).unwrap_err();
         assert_eq!(denied.class().map(|class| class.tier), Some(Tier::Private));
         assert!(denied.to_string().contains("10.0.0.0/8, private use"), "{denied}");
+    }
+
+    #[test]
+    fn only_what_could_be_below_a_prefix_is_worth_a_question() {
+        let check = |address: &str, expected: bool| {
+            assert_eq!(may_be_nat64(address.parse().unwrap()), expected, "{address}");
+        };
+        check("127.0.0.1", false);
+        check("8.8.8.8", false);
+        check("::ffff:8.8.8.8", false);
+        check("::1", false);
+        check("fe80::1", false);
+        check("64:ff9b::808:808", false);
+        check("2a00:64::808:808", true);
+        check("fd64::808:808", true);
+    }
+
+    #[test]
+    fn a_refusal_hints_at_what_its_policy_would() {
+        let target = TargetUrl::parse("http://nas.example.net/").unwrap();
+        let prefixes = ["2a00:64::/96".parse().unwrap()];
+        let check = |policy: &EgressPolicy, expected: &str| {
+            let opened = policy.judge_addresses(&target, &["2a00:64::a00:1".parse().unwrap()]).unwrap();
+            let denied = policy.judge_discovered(&target, opened, &prefixes).unwrap_err();
+            assert_eq!(denied.hint.map(|hint| hint.to_string()).as_deref(), Some(expected));
+        };
+        check(&EgressPolicy::new(PolicyRules::default()), "allowHosts: [\"nas.example.net\"]");
+        check(&EgressPolicy::for_origin(PolicyRules::default()), "allowPrivateNetwork: true");
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::address::AddressClass;
 use crate::target::{Host, LOCALHOST, TargetUrl};
 
 pub use denied::{Denied, Stage};
+pub use discovered::may_be_nat64;
 pub use hint::{Hint, Remark};
 pub use judgement::{Judgement, Ruling, Verdict};
 pub use pattern::{Cidr, HostPattern, InvalidPattern, Nat64Prefix};

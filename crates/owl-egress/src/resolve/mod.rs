@@ -105,7 +105,7 @@ impl Resolver {
     /// [`EgressPolicy::judge_discovered`]. Only the first caller in an hour waits for DNS, two seconds at most; after a
     /// failure it is asked again in a minute, and until then what was known before holds.
     ///
-    /// Nothing needs to be asked where no address is IPv6.
+    /// Nothing needs to be asked where no address [could be below one](crate::policy::may_be_nat64).
     ///
     /// # Cancel safety
     /// Dropping the future leaves the question to the next caller.

@@ -25,7 +25,7 @@ use crate::dial::DialError;
 use crate::guard::Guard;
 use crate::network::Network;
 use crate::policy::pivot::judge_pivot;
-use crate::policy::{EgressPolicy, Nat64Prefix, Opened, PolicyRules};
+use crate::policy::{EgressPolicy, Opened, PolicyRules};
 use crate::rate::{RateLimited, RateLimiter};
 use crate::stream::{Socket, Stream};
 use crate::target::{Host, Scheme, TargetUrl};
@@ -266,9 +266,7 @@ impl WebClient {
         self.in_rate(|rates, now| rates.admit(caller.key.as_deref().unwrap_or_default(), &destination(target), now))
             .inspect_err(|error| self.tell_of(caller, target, error))?;
         let addresses = self.addresses(target).await?;
-        let nat64 = self.nat64_prefixes(&addresses).await;
-        let opened = policy.judge_addresses(target, &addresses).and_then(|opened| {
-            let opened = policy.judge_discovered(target, opened, &nat64)?;
+        let opened = self.guard.judge_addresses(target, &addresses).await.and_then(|opened| {
             if driven_by_public {
                 judge_pivot(target, &opened)?;
             }
@@ -289,14 +287,6 @@ impl WebClient {
             Ok(found) => found.map_err(failed),
             Err(_) => Err(failed(io::Error::new(io::ErrorKind::TimedOut, "DNS did not answer in time"))),
         }
-    }
-
-    /// The prefixes that the network announces, when one of `addresses` could be below one.
-    async fn nat64_prefixes(&self, addresses: &[IpAddr]) -> Arc<[Nat64Prefix]> {
-        if addresses.iter().all(|address| address.to_canonical().is_ipv4()) {
-            return Arc::default();
-        }
-        self.guard.network.resolver.nat64_prefixes().await
     }
 
     fn in_rate(&self, count: impl FnOnce(&RateLimiter, Instant) -> Result<(), RateLimited>) -> Result<(), WebError> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use owl_testkit::{DnsAnswer, DnsServer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
@@ -175,6 +176,34 @@ fn a_policy_judges_from_the_line_and_from_the_configuration() {
         let _ = writeln!(all, "$ owl egress check {}\n{}", arguments.join(" "), told(arguments));
     }
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn names_come_from_the_servers_of_the_configuration_and_are_judged_by_what_nat64_wraps() {
+    let ended = run(async {
+        let dns = DnsServer::start();
+        let script = |name: &str, ip: &str| dns.script(name, [DnsAnswer::addresses(&[ip.parse().unwrap()])]);
+        script("ipv4only.arpa", "2a00:64::c000:aa");
+        script("nas.example.net", "2a00:64::a00:1");
+        script("www.example.net", "2a00:64::808:808");
+        let config = format!(
+            "{{ egress: {{ resolver: {{ servers: [\"{}\"] }} }},
+               models: {{ providers: {{ owl: {{ baseUrl: \"http://127.0.0.1:8000/v1\" }} }} }} }}",
+            dns.address()
+        );
+        let urls = ["http://nas.example.net/", "http://www.example.net/", "http://none.example.net/"];
+        let all = [&["egress", "check", "--for", "gateway"], &urls as &[&str]].concat();
+        Owl::new(&all).configured(&config).with("OWL_CONFIG", "owl.json5").run("").await
+    });
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for part in [
+        "2a00:64::a00:1, from the DNS servers of `egress.resolver`",
+        "refused: nas.example.net resolves to 2a00:64::a00:1, which is NAT64 for 10.0.0.1",
+        "allowed: every address of it is public",
+        "no address from the DNS servers of `egress.resolver`: the name does not exist",
+    ] {
+        assert!(ended.stdout.contains(part), "{part} is missing in {}", ended.stdout);
+    }
 }
 
 #[test]

@@ -1,10 +1,13 @@
-//! Where the addresses of a name come from: the URL itself, `--resolve`, or the system's resolver.
+//! Where the addresses of a name come from: the URL itself, `--resolve`, or whoever resolves names for Owl.
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use owl_egress::TargetUrl;
-use owl_egress::resolve::Resolver;
+use owl_egress::error::plain_resolve;
+use owl_egress::policy::{Nat64Prefix, may_be_nat64};
+use owl_egress::resolve::{Resolver, ResolverOptions};
 use owl_egress::target::{Host, LOCALHOST};
 
 /// One `--resolve`: what a name leads to.
@@ -49,10 +52,10 @@ pub(super) enum Lookup {
     Localhost,
     /// From `--resolve`.
     Given(Vec<IpAddr>),
-    /// From the system.
-    System(Vec<IpAddr>),
-    /// The system had no answer.
-    Failed(String),
+    /// From the resolver, with the NAT64 prefixes that its network announces where they count.
+    Found { by: &'static str, addresses: Vec<IpAddr>, nat64: Arc<[Nat64Prefix]> },
+    /// The resolver had no answer.
+    Failed { by: &'static str, reason: String },
     /// No query may be made.
     Forbidden,
 }
@@ -92,14 +95,18 @@ impl Names {
         } else {
             self.resolver.addresses(target).await
         };
+        let by = match self.resolver.options() {
+            ResolverOptions::System => "the system's resolver",
+            ResolverOptions::Servers(_) => "the DNS servers of `egress.resolver`",
+        };
         match answer {
-            Ok(addresses) => Lookup::System(addresses),
-            Err(error) => {
-                let text = error.to_string();
-                let plain = text.strip_prefix("failed to lookup address information: ");
-                Lookup::Failed(plain.unwrap_or(&text).to_owned())
-            }
+            Ok(addresses) => Lookup::Found { by, nat64: self.nat64_prefixes(&addresses).await, addresses },
+            Err(error) => Lookup::Failed { by, reason: plain_resolve(&error) },
         }
+    }
+
+    async fn nat64_prefixes(&self, addresses: &[IpAddr]) -> Arc<[Nat64Prefix]> {
+        if addresses.iter().copied().any(may_be_nat64) { self.resolver.nat64_prefixes().await } else { Arc::default() }
     }
 }
 
@@ -109,9 +116,17 @@ impl Lookup {
         match self {
             Self::Literal(ip) => Some(std::slice::from_ref(ip)),
             Self::Localhost => Some(&LOCALHOST),
-            Self::Given(addresses) | Self::System(addresses) => Some(addresses),
-            Self::Failed(_) => Some(&[]),
+            Self::Given(addresses) | Self::Found { addresses, .. } => Some(addresses),
+            Self::Failed { .. } => Some(&[]),
             Self::Forbidden => None,
+        }
+    }
+
+    /// The NAT64 prefixes by which the addresses are judged, too.
+    pub(super) fn nat64(&self) -> &[Nat64Prefix] {
+        match self {
+            Self::Found { nat64, .. } => nat64,
+            Self::Literal(_) | Self::Localhost | Self::Given(_) | Self::Failed { .. } | Self::Forbidden => &[],
         }
     }
 
@@ -124,8 +139,8 @@ impl Lookup {
                 format!("none needed: a localhost name is {} and never asked of DNS", joined(&LOCALHOST))
             }
             Self::Given(addresses) => format!("{}, as --resolve says", joined(addresses)),
-            Self::System(addresses) => format!("{}, from the system's resolver", joined(addresses)),
-            Self::Failed(reason) => format!("the system's resolver has no address: {reason}"),
+            Self::Found { by, addresses, .. } => format!("{}, from {by}", joined(addresses)),
+            Self::Failed { by, reason } => format!("no address from {by}: {reason}"),
             Self::Forbidden => "needed, but --offline allows none".to_owned(),
         }
     }

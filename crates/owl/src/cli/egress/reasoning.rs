@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use owl_egress::address::{AddressClass, Tier, classify};
-use owl_egress::policy::{Hint, Opened, Opening, Stage, Verdict};
+use owl_egress::policy::{EgressPolicy, Hint, Nat64Prefix, Opened, Opening, Stage, Verdict};
 use owl_egress::target::{Host, InvalidTarget};
 use owl_egress::{Denied, TargetUrl};
 
@@ -122,12 +122,12 @@ impl Reasoning {
             steps.ok("lookup", lookup.told());
         }
         for ip in addresses {
-            match basis.policy().judge_address(&target, *ip) {
-                Ok(opened) => steps.ok("address", open(&target, *ip, &opened)),
+            match judge(basis.policy(), &target, &[*ip], lookup.nat64()) {
+                Ok(opened) => opened.iter().for_each(|opened| steps.ok("address", open(&target, *ip, opened))),
                 Err(denied) => steps.refused("address", closed(*ip, &denied)),
             }
         }
-        match basis.policy().judge_addresses(&target, addresses) {
+        match judge(basis.policy(), &target, addresses, lookup.nat64()) {
             Ok(opened) => Self::allowed(asked, &target, steps, &opened),
             Err(denied) => Self::denied(basis, asked, &target, Some(addresses), steps, &denied),
         }
@@ -202,6 +202,16 @@ impl Reasoning {
             remedy: Remedy::NotThePolicy,
         }
     }
+}
+
+/// Judges addresses as the guard does.
+fn judge(
+    policy: &EgressPolicy,
+    target: &TargetUrl,
+    addresses: &[IpAddr],
+    nat64: &[Nat64Prefix],
+) -> Result<Vec<Opened>, Denied> {
+    policy.judge_discovered(target, policy.judge_addresses(target, addresses)?, nat64)
 }
 
 #[derive(Default)]
@@ -286,7 +296,7 @@ fn name(target: &TargetUrl) -> String {
 
 fn open(target: &TargetUrl, ip: IpAddr, opened: &Opened) -> String {
     let range = place(ip, &opened.class);
-    let inner = if opened.class.tier == classify(ip).tier { "" } else { " inside, below `nat64Prefixes`" };
+    let inner = if opened.class.tier == classify(ip).tier { "" } else { " inside, below a NAT64 prefix" };
     match opened.by.key() {
         None => format!("{range}{inner}: public, so it is open"),
         Some("allowHosts") => format!("{range}{inner}: opened by the entry of `allowHosts` for {}", target.host()),
