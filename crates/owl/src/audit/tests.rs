@@ -304,6 +304,23 @@ fn old_records_go() {
     assert_eq!(place.number("SELECT count(*) FROM runs"), 2);
 }
 
+/// A server that has long had nothing to record, a command that was run since, and the pruning between them.
+#[test]
+fn what_is_recorded_after_its_run_was_pruned_is_shown() {
+    let place = Place::new();
+    let keeper = place.start();
+    refuse(keeper.log(), 1);
+    assert!(keeper.log().flush());
+    let other = Connection::open(place.path()).unwrap();
+    other.execute_batch("INSERT INTO runs (name, version, started_ms) VALUES ('newer', '', 0)").unwrap();
+    other.execute_batch("DELETE FROM accesses; DELETE FROM runs WHERE name <> 'newer'").unwrap();
+    refuse(keeper.log(), 2);
+    assert!(keeper.log().flush());
+    assert_eq!(place.count(Verdict::Refused), 2);
+    drop(keeper);
+    assert_eq!(place.number("SELECT refused FROM runs WHERE ended_ms IS NOT NULL"), 3, "the totals go on");
+}
+
 #[test]
 fn the_file_stays_below_its_size() {
     let place = Place::new();

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use rusqlite::{ErrorCode, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::batch::{Account, Batch, time};
 use super::counters::{AuditCounters, AuditTotals};
@@ -34,7 +34,7 @@ pub(super) struct Writer {
     options: Options,
     run: RunName,
     started: SystemTime,
-    store: Option<(Store, i64)>,
+    store: Option<Store>,
     /// What was taken from the queue and is not written yet.
     pending: Batch,
     /// Why the last try has failed.
@@ -113,14 +113,15 @@ impl Writer {
             self.pending = Batch::new(self.queue.take());
         }
         self.open()?;
-        let Some((store, run)) = &mut self.store else { return Ok(()) };
+        let Some(store) = &mut self.store else { return Ok(()) };
         let mut totals = self.counters.snapshot();
         let lost = totals.lost - self.losses_told;
         let tell = ended || self.told_at.is_none_or(|at| at.elapsed() >= LOSS_INTERVAL) || self.queue.is_empty();
         let lost = if tell { lost } else { 0 };
         totals.written += self.pending.records();
         if !self.pending.is_empty() || lost > 0 || totals != self.totals || ended {
-            let account = Account { run: *run, lost, totals, ended: ended && self.queue.is_empty() };
+            let run = row_of(&store.connection, &self.run, self.started)?;
+            let account = Account { run, lost, totals, ended: ended && self.queue.is_empty() };
             match self.pending.write(&mut store.connection, &account) {
                 Err(error) if is_our_mistake(&error) => {
                     // It would fail for ever, and everything behind it, too.
@@ -148,7 +149,7 @@ impl Writer {
 
     /// Opens the store, if it is not open or its file has gone.
     fn open(&mut self) -> Result<(), StoreError> {
-        if self.store.as_ref().is_some_and(|(store, _)| store.is_gone()) {
+        if self.store.as_ref().is_some_and(Store::is_gone) {
             tracing::warn!("the store {} was deleted or replaced: it is opened anew", self.options.path.display());
             self.store = None;
         }
@@ -156,19 +157,14 @@ impl Writer {
             let store = Store::open(&self.options.path, self.options.patience)?;
             #[cfg(test)]
             store.connection.pragma_update(None, "max_page_count", self.options.most_pages)?;
-            store.connection.execute(
-                "INSERT OR IGNORE INTO runs (name, version, started_ms) VALUES (?1, ?2, ?3)",
-                params![self.run.as_str(), env!("CARGO_PKG_VERSION"), time(self.started)],
-            )?;
-            let sql = "SELECT id FROM runs WHERE name = ?1";
-            let run = store.connection.query_row(sql, [self.run.as_str()], |row| row.get(0))?;
-            self.store = Some((store, run));
+            row_of(&store.connection, &self.run, self.started)?;
+            self.store = Some(store);
         }
         Ok(())
     }
 
     fn prune(&mut self) -> Result<(), StoreError> {
-        let Some((store, _)) = &self.store else { return Ok(()) };
+        let Some(store) = &self.store else { return Ok(()) };
         let bounds = Bounds { max_age: self.options.max_age, max_size: self.options.max_size };
         if Instant::now() >= self.prune_at && !prune::by_age(store, bounds, SystemTime::now())? {
             self.prune_at = Instant::now() + PRUNE_INTERVAL;
@@ -213,6 +209,20 @@ impl Writer {
         }
         self.counters.count_lost(lost);
     }
+}
+
+/// The row of this start in `runs`, made where there is none: whoever prunes takes out rows to which no record belongs any
+/// more, this one's, too, when it has long had nothing to record.
+fn row_of(connection: &Connection, run: &RunName, started: SystemTime) -> rusqlite::Result<i64> {
+    let sql = "SELECT id FROM runs WHERE name = ?1";
+    if let Some(row) = connection.query_row(sql, [run.as_str()], |row| row.get(0)).optional()? {
+        return Ok(row);
+    }
+    connection.execute(
+        "INSERT INTO runs (name, version, started_ms) VALUES (?1, ?2, ?3)",
+        params![run.as_str(), env!("CARGO_PKG_VERSION"), time(started)],
+    )?;
+    Ok(connection.last_insert_rowid())
 }
 
 /// Whether it is the batch that SQLite does not take, rather than the file or the disk.
