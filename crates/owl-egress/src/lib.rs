@@ -32,7 +32,7 @@
 //!
 //! Reading order: [`target`] (what was asked for), [`policy`] and [`address`] (what is allowed), [`resolve`], [`connect`]
 //! and [`proxy`] (how a connection is made), [`network`] (what all clients share), [`credential`] (what is shown),
-//! [`upstream`] and [`web`] (the clients), [`rate`] and [`audit`] (how often, and who is told), [`error`].
+//! [`upstream`] and [`web`] (the clients), [`header`] (what is theirs to write), [`rate`] and [`audit`] (how often, and who is told), [`error`].
 
 pub mod address;
 pub mod audit;
@@ -41,6 +41,7 @@ pub mod credential;
 mod dial;
 pub mod error;
 mod guard;
+pub mod header;
 mod login;
 pub mod network;
 pub mod policy;

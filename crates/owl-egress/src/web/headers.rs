@@ -3,34 +3,20 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::WebError;
+use crate::header::is_senders;
 
-/// Refused: they frame the message, speak to a proxy, claim an origin, or are the gates of a cloud's metadata service,
-/// which answers nobody who cannot set them.
-const REFUSED: [&str; 28] = [
-    "connection",
-    "content-length",
-    "expect",
+/// Refused beside those of the sender's: they claim an origin, or are the gates of a cloud's metadata service, which answers
+/// nobody who cannot set them.
+const REFUSED: [&str; 13] = [
     "forwarded",
-    "host",
-    "keep-alive",
     "metadata",
     "metadata-flavor",
     "metadata-token",
-    "proxy-authenticate",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
     "via",
     "x-aliyun-ecs-metadata-token",
     "x-aws-ec2-metadata-token",
     "x-aws-ec2-metadata-token-ttl-seconds",
     "x-client-ip",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
     "x-google-metadata-request",
     "x-metadata-token",
     "x-original-url",
@@ -43,7 +29,7 @@ const DROPPED: &str = "proxy-authorization";
 /// Kept when a redirect leaves the origin.
 const KEPT: [&str; 3] = ["accept", "accept-language", "user-agent"];
 
-/// Owns up to what is being asked for: these describe a body.
+/// Dropped with the body that they describe.
 const OF_A_BODY: [&str; 4] = ["content-encoding", "content-language", "content-location", "content-type"];
 
 /// The caller's headers, when every one of them may be set.
@@ -55,18 +41,21 @@ pub(super) fn check(headers: &[(String, String)]) -> Result<HeaderMap, WebError>
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| WebError::BadRequest("a header's name"))?;
         let value = HeaderValue::from_str(value).map_err(|_| WebError::BadRequest("a header's value"))?;
-        if is_refused(name.as_str()) {
+        if name == DROPPED {
+            continue;
+        }
+        if is_refused(&name) {
             return Err(WebError::HeaderRefused(name.as_str().to_owned()));
         }
-        if name != DROPPED {
-            checked.append(name, value);
-        }
+        checked.append(name, value);
     }
     Ok(checked)
 }
 
-fn is_refused(name: &str) -> bool {
-    REFUSED.binary_search(&name).is_ok() || name.starts_with("sec-") || name.starts_with("x-forwarded-")
+fn is_refused(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    let is_listed = REFUSED.binary_search(&text).is_ok();
+    is_senders(name) || is_listed || text.starts_with("sec-") || text.starts_with("x-forwarded-")
 }
 
 /// What is left when a redirect leaves the origin.
@@ -98,7 +87,9 @@ mod tests {
     #[test]
     fn what_frames_a_message_or_opens_metadata_is_refused() {
         let check = |name: &str, value: &str| check(&[(name.to_owned(), value.to_owned())]);
-        for name in REFUSED.iter().copied().chain(["Host", "X-Forwarded-Anything", "Sec-Fetch-Site"]) {
+        for name in
+            REFUSED.iter().copied().chain(["Host", "Connection", "TE", "X-Forwarded-Anything", "Sec-Fetch-Site"])
+        {
             let refused = check(name, "v");
             assert!(matches!(&refused, Err(WebError::HeaderRefused(which)) if *which == name.to_lowercase()), "{name}");
         }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use http::HeaderName;
+use owl_egress::header::is_senders;
 use owl_egress::target::Scheme;
 use owl_egress::{
     Authentication, BasicCredential, Network, OAuth2, PolicyRules, Secret, SecretSource, TargetUrl, Timeouts,
@@ -18,22 +19,6 @@ use super::problem::{KeyPath, Origin, spelt};
 use super::raw::{RawAuth, RawAuthKind, RawAuthTable, RawModel, RawOAuth2, RawProvider, RawTimeouts, RawTls};
 use super::raw_value::{List, RawLiteral, RawSecret};
 use super::{DeclaredModel, ModelsConfig, ProviderConfig};
-
-/// Headers that belong to one connection or one message, and are Owl's own to write (RFC 9110, section 7.6.1).
-const OWN_HEADERS: [&str; 12] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// The user name and the password that stood in a URL.
 pub(crate) type UserInfo = (String, Secret);
@@ -268,7 +253,7 @@ impl Builder<'_, '_> {
             self.report(path, "this is not the name of a header", "for example \"X-API-Key\"");
             return None;
         };
-        if OWN_HEADERS.contains(&name.as_str()) {
+        if is_senders(&name) {
             self.report(path, format!("`{name}` is written by Owl itself"), "remove it");
             return None;
         }

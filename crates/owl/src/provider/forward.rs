@@ -13,6 +13,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
+use owl_egress::header::{is_hop_by_hop, is_senders};
 use owl_egress::{EgressError, TargetUrl, UpstreamBody, UpstreamRequest};
 use owl_wire::{BodyKind, ModelSplicer};
 
@@ -35,25 +36,9 @@ pub const PROVIDER_HEADER: HeaderName = HeaderName::from_static("x-owl-provider"
 /// The id by which a request is found in the logs of both sides.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Whether a header belongs to one connection, not to the message (RFC 9110, section 7.6.1).
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-    )
-}
-
 /// Whether a header of the client's stays here: its own credential, and what Owl sets or consumes.
 fn stays_here(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "authorization" | "x-api-key" | "host" | "content-length" | "expect" | "x-owl-provider")
+    is_senders(name) || matches!(name.as_str(), "authorization" | "x-api-key" | "x-owl-provider")
 }
 
 /// A request, ready to be sent to a provider.
@@ -155,7 +140,7 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn strip_for_upstream(headers: &mut HeaderMap) {
-    strip(headers, |name| is_hop_by_hop(name) || stays_here(name));
+    strip(headers, stays_here);
 }
 
 /// An answer's head without what belongs to the connection it came on. Which pages may read it is Owl's to say
