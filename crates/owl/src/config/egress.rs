@@ -224,7 +224,7 @@ impl Builder<'_, '_> {
 /// `10.0.0.2`, `[::1]:5353` and the like.
 fn name_server(text: &str) -> Result<SocketAddr, &'static str> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let server = match (text.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
+    let mut server = match (text.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
         (Ok(server), _) => server,
         (Err(_), Ok(address)) => SocketAddr::new(address, DNS),
         (Err(_), Err(_)) => return Err("this is not the address of a DNS server"),
@@ -236,7 +236,9 @@ fn name_server(text: &str) -> Result<SocketAddr, &'static str> {
     if address.is_unspecified() || address.is_multicast() {
         return Err("no DNS server has this address");
     }
-    Ok(SocketAddr::new(address, server.port()))
+    // Not a new one: that of a link-local server would have lost its link.
+    server.set_ip(address);
+    Ok(server)
 }
 
 /// The proxy's URL, and the user name and password that stood in it.
@@ -263,5 +265,26 @@ fn proxy_url(typed: &Secret) -> Result<(TargetUrl, Option<UserInfo>), (String, &
         (Scheme::Https, _) => wrong("Owl speaks cleartext HTTP with its proxy: write http://"),
         (Scheme::Http, "" | "/") => Ok((url, user_info)),
         (Scheme::Http, _) => wrong("a proxy is a host and a port: leave out the path"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_server;
+
+    #[test]
+    fn servers_are_read_as_they_are_written() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(name_server(text).ok().map(|server| server.to_string()).as_deref(), expected, "{text}");
+        };
+        check("10.0.0.2", Some("10.0.0.2:53"));
+        check("127.0.0.1:5353", Some("127.0.0.1:5353"));
+        check("::1", Some("[::1]:53"));
+        check("[::1]", Some("[::1]:53"));
+        check("[::ffff:10.0.0.2]:54", Some("10.0.0.2:54"));
+        check("[fe80::1%2]:53", Some("[fe80::1%2]:53"));
+        for wrong in ["", "dns.corp.example", "10.0.0.2:0", "0.0.0.0", "[::]:53", "224.0.0.1"] {
+            check(wrong, None);
+        }
     }
 }
