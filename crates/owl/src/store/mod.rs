@@ -36,6 +36,8 @@ pub enum StoreError {
     Foreign,
     /// The folder or the file cannot be made.
     Create(io::Error),
+    /// The file cannot be looked at.
+    Read(io::Error),
     /// What SQLite says.
     Database(rusqlite::Error),
 }
@@ -52,6 +54,7 @@ impl std::fmt::Display for StoreError {
             ),
             Self::Foreign => f.write_str("the file is not one of Owl's: name another one"),
             Self::Create(error) => write!(f, "it cannot be created: {error}"),
+            Self::Read(error) => error.fmt(f),
             Self::Database(error) => f.write_str(&in_words(error)),
         }
     }
@@ -61,7 +64,7 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Missing | Self::Newer { .. } | Self::Foreign => None,
-            Self::Create(error) => Some(error),
+            Self::Create(error) | Self::Read(error) => Some(error),
             Self::Database(error) => Some(error),
         }
     }
@@ -170,7 +173,7 @@ pub fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Err(StoreError::Missing);
         }
-        Err(error) => return Err(StoreError::Create(error)),
+        Err(error) => return Err(StoreError::Read(error)),
     }
     let connection =
         Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
