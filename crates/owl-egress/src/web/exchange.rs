@@ -33,6 +33,7 @@ const TRAILER_BYTES: usize = 8 * 1024;
 /// The least that must come in each [`RATE_WINDOW`], in bytes.
 const RATE_BYTES: u64 = 10 * 1024;
 const RATE_WINDOW: Duration = Duration::from_secs(10);
+
 /// An answer's head, and the connection that its body comes over.
 pub(super) struct Answer {
     pub(super) status: StatusCode,

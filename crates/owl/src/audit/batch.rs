@@ -127,7 +127,7 @@ fn write_record(insert: &mut Statement<'_>, run: i64, record: &Record) -> rusqli
         access.host,
         access.port,
         addresses(access),
-        access.tier.map(tier_name),
+        access.tier.map(Tier::name),
         access.range,
         access.rule,
         access.reason,
@@ -162,19 +162,6 @@ fn write_totals(connection: &Connection, account: &Account) -> rusqlite::Result<
 
 fn addresses(access: &Access) -> String {
     access.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-}
-
-/// How a tier is written, here and on every page about the policy.
-fn tier_name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Public => "public",
-        Tier::Private => "private",
-        Tier::Loopback => "loopback",
-        Tier::LinkLocal => "linklocal",
-        Tier::Metadata => "metadata",
-        Tier::Special => "special",
-        Tier::Never => "never",
-    }
 }
 
 /// Milliseconds since 1970.

@@ -120,12 +120,11 @@ fn patterns<T: FromStr<Err: Display>>(key: &str, node: &Node) -> Result<Vec<T>, 
 }
 
 fn port(node: &Node) -> Result<u16, Wrong> {
-    let number = match node.value {
-        Value::Number(number) if number.fract() == 0.0 && (1.0..=65535.0).contains(&number) => number,
-        _ => return wrong(node.origin, "allowPorts: expected a port, a number from 1 to 65535"),
-    };
-    // Whole and in range, as was just seen.
-    Ok((1..=u16::MAX).find(|port| f64::from(*port) >= number).unwrap_or(u16::MAX))
+    match node.value {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+        Value::Number(number) if number.fract() == 0.0 && (1.0..=65535.0).contains(&number) => Ok(number as u16),
+        _ => wrong(node.origin, "allowPorts: expected a port, a number from 1 to 65535"),
+    }
 }
 
 fn not_known(key: &str) -> String {

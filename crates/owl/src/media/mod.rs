@@ -24,7 +24,7 @@ use owl_wire::media::{self, FoundMedia};
 use owl_wire::{JsonError, MediaForm, MediaKind, MediaSlot, MediaUrl};
 
 use crate::config::{MediaConfig, MediaMode};
-use crate::context::{Principal, RequestContext};
+use crate::context::RequestContext;
 
 pub use failure::{MediaFailure, MediaProblem};
 use fetch::Fetched;
@@ -88,7 +88,7 @@ impl Media {
         if found.slots.is_empty() && !found.more {
             return Ok((body, Inlined::default()));
         }
-        let caller = caller(ctx);
+        let caller = ctx.caller();
         self.admit(&found).inspect_err(|failure| self.tell(&caller, failure)).map_err(SettleError::Media)?;
         let fetching = self.inline(&caller, &body, &found.slots);
         let timeout = self.config.timeout;
@@ -191,14 +191,6 @@ pub enum SettleError {
     NotJson(JsonError),
     /// A URL is refused, or cannot be had.
     Media(MediaFailure),
-}
-
-fn caller(ctx: &RequestContext) -> Caller {
-    let key = match &ctx.principal {
-        Principal::Key(name) => Some(Arc::clone(name)),
-        Principal::Local | Principal::Stranger => None,
-    };
-    Caller { request_id: Some(ctx.id.as_str().into()), key }
 }
 
 /// The content as a JSON string. Base64 and media types hold nothing that JSON would escape.

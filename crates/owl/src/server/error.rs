@@ -215,8 +215,7 @@ impl ApiError {
         match &failure.problem {
             MediaProblem::Timeout(_) => self.status = StatusCode::GATEWAY_TIMEOUT,
             MediaProblem::Web(WebError::RateLimited(limited)) => {
-                let seconds = limited.retry_after.as_secs_f64().ceil().max(1.0) as u64;
-                self.retry_after = Some(seconds.into());
+                self.retry_after = Some(limited.retry_after_seconds().into());
             }
             MediaProblem::Web(error) if error.is_timeout() => self.status = StatusCode::GATEWAY_TIMEOUT,
             MediaProblem::Web(error) if is_unreachable(error) => self.status = StatusCode::BAD_GATEWAY,
