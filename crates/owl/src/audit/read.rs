@@ -132,14 +132,14 @@ impl AuditReader {
         Ok(self.connection.query_row("SELECT coalesce(max(id), 0) FROM accesses", (), |row| row.get(0))?)
     }
 
-    /// How often what happened, the most frequent first.
+    /// How often what happened, the most frequent first. What was lost is not among it, see [`AuditReader::lost`].
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn tally(&self, filter: &AuditFilter, count: u64) -> Result<Vec<Tally>, StoreError> {
         let (condition, values) = condition(filter, 0);
         let sql = format!(
-            "SELECT sum(coalesce(lost, 1)) AS number, verdict, rule, host FROM audit WHERE {condition} \
+            "SELECT count(*) AS number, verdict, rule, host FROM audit WHERE {condition} AND verdict <> 'lost' \
              GROUP BY verdict, rule, host ORDER BY number DESC, verdict, rule, host LIMIT {count}"
         );
         let mut statement = self.connection.prepare(&sql)?;
@@ -147,6 +147,17 @@ impl AuditReader {
             Ok(Tally { count: row.get(0)?, verdict: verdict(row, "verdict")?, rule: row.get(2)?, host: row.get(3)? })
         })?;
         Ok(tallies.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many records are missing in the filter's time. What they would have said nobody knows, so no more of the filter
+    /// counts.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn lost(&self, filter: &AuditFilter) -> Result<i64, StoreError> {
+        let (condition, values) = condition(filter, 0);
+        let sql = format!("SELECT coalesce(sum(lost), 0) FROM audit WHERE {condition} AND verdict = 'lost'");
+        Ok(self.connection.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
     }
 }
 

@@ -78,6 +78,33 @@ fn records_are_shown_as_a_table() {
 }
 
 #[test]
+fn a_summary_counts_what_was_lost_whatever_else_is_wanted() {
+    run(async {
+        let place = Place::new();
+        let path = place.path("owl.db");
+        fill(&path);
+        let lose = "INSERT INTO accesses (run, access, time_ms, verdict, component, policy, url, host, port, addresses, \
+                    rule, reason, lost) VALUES (1, 0, ?1, 'lost', 'owl', '', '', '', 0, '', '', '', ?2)";
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        for (second, lost) in [(60, 3), (240, 4)] {
+            connection.execute(lose, [i64::try_from(START + second).unwrap() * 1_000, lost]).unwrap();
+        }
+        let check = |arguments: &[&str], expect: i64| {
+            let ended = place.owl(&[&["audit", "--summary", "--json", "--store", "owl.db"], arguments].concat());
+            let lines: Vec<serde_json::Value> =
+                ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let lost: Vec<_> = lines.iter().filter(|line| line["verdict"] == "lost").collect();
+            assert!(matches!(lost.as_slice(), [only] if only["count"] == expect), "{arguments:?}: {}", ended.stdout);
+        };
+        check(&[], 7);
+        check(&["--limit", "1"], 7);
+        check(&["--denied", "--key", "bob"], 7);
+        check(&["--since", "2023-11-14T22:15:20Z"], 4);
+        check(&["--until", "2023-11-14T22:13:30Z"], 0);
+    });
+}
+
+#[test]
 fn each_filter_chooses() {
     run(async {
         let place = Place::new();

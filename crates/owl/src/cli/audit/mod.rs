@@ -73,7 +73,7 @@ pub struct AuditCommand {
     /// Go on with new records as they are written, until Ctrl-C; a connection is shown once, when it is first seen
     #[arg(long, conflicts_with_all = ["until", "summary"])]
     follow: bool,
-    /// Count the records by verdict, rule and host instead
+    /// Count the records by verdict, rule and host instead, and those that were lost
     #[arg(long)]
     summary: bool,
     /// Print one JSON object a line, with all that is known
@@ -181,8 +181,11 @@ impl AuditCommand {
             }
         };
         if self.summary {
-            let count = self.limit.unwrap_or(SHOWN);
-            return Ok(show::summary(&reader.tally(filter, if count == 0 { u64::MAX >> 1 } else { count })?, form)?);
+            let count = match self.limit.unwrap_or(SHOWN) {
+                0 => u64::MAX >> 1,
+                count => count,
+            };
+            return Ok(show::summary(&reader.tally(filter, count)?, reader.lost(filter)?, form)?);
         }
         let last = reader.last()?;
         let (after, more) = match self.limit.unwrap_or(if self.follow { FOLLOWED } else { SHOWN }) {

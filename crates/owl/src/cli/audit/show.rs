@@ -47,14 +47,15 @@ pub(super) fn record(out: &mut impl Write, record: &AuditRecord, form: Form) -> 
     }
 }
 
-/// How often what happened.
-pub(super) fn summary(tallies: &[Tally], form: Form) -> io::Result<()> {
+/// How often what happened, and how many records were lost.
+pub(super) fn summary(tallies: &[Tally], lost: i64, form: Form) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     if form == Form::Table {
         let style = Style::new().bold();
         writeln!(out, "{style}{:>9}  {:7}  {:21}  HOST{style:#}", "COUNT", "VERDICT", "RULE")?;
     }
-    for Tally { count, verdict, rule, host } in tallies {
+    let lost = Tally { count: lost, verdict: Verdict::Lost, rule: String::new(), host: String::new() };
+    for Tally { count, verdict, rule, host } in tallies.iter().chain([&lost]) {
         let word = word(*verdict);
         match form {
             Form::Json => {
