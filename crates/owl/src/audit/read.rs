@@ -1,11 +1,11 @@
 //! Reads the audit log back, for `owl audit`. It reads the view `audit`, as other programs do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use crate::store::{StoreError, open_to_read};
+use crate::store::{Identity, StoreError, identity, open_to_read};
 
 /// Which records are wanted. The empty filter takes all.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +86,8 @@ const COLUMNS: &str = "id, time, verdict, request_id, key, component, policy, ur
 #[derive(Debug)]
 pub struct AuditReader {
     connection: Connection,
+    path: PathBuf,
+    identity: Option<Identity>,
 }
 
 impl AuditReader {
@@ -94,7 +96,14 @@ impl AuditReader {
     /// # Errors
     /// There is none, or it cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: open_to_read(path)? })
+        // Before it is opened: one that is replaced meanwhile is opened once more, rather than never.
+        let identity = identity(path);
+        Ok(Self { connection: open_to_read(path)?, path: path.to_owned(), identity })
+    }
+
+    /// Whether another file, or none, has the name now: nothing new will come in this one.
+    pub fn is_gone(&self) -> bool {
+        identity(&self.path) != self.identity
     }
 
     /// The number behind which the newest `count` of the wanted records stand; and whether there are more before it.

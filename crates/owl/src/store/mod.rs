@@ -98,7 +98,7 @@ pub struct Store {
     /// The connection to the database.
     pub connection: Connection,
     path: PathBuf,
-    identity: Option<(u64, u64)>,
+    identity: Option<Identity>,
 }
 
 impl Store {
@@ -233,7 +233,11 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
+/// Which file it is, whatever it is called: its device and its number there.
+pub type Identity = (u64, u64);
+
+/// The file that has this name now. As long as it is held open no other one gets its identity.
+pub fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 

@@ -182,6 +182,16 @@ fn it_follows_until_it_is_interrupted() {
             let line = lines.next_line().await.unwrap().expect("a line");
             assert!(line.starts_with(&format!("{{\"id\":{id},")), "{line}");
         }
+        // Another file takes its place: the numbers begin anew.
+        drop(keeper);
+        for file in ["owl.db", "owl.db-wal", "owl.db-shm"] {
+            let _ = std::fs::remove_file(folder.path().join(file));
+        }
+        fill(&path);
+        for id in [1, 5] {
+            let line = lines.next_line().await.unwrap().expect("a line");
+            assert!(line.starts_with(&format!("{{\"id\":{id},")), "{line}");
+        }
         signal(&child, "INT");
         assert_eq!(end(child).await.code(), Some(0));
     });

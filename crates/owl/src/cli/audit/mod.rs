@@ -6,7 +6,7 @@ mod show;
 mod when;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -171,7 +171,7 @@ impl AuditCommand {
         }
     }
 
-    async fn show(&self, filter: &AuditFilter, path: &std::path::Path) -> Result<(), Stop> {
+    async fn show(&self, filter: &AuditFilter, path: &Path) -> Result<(), Stop> {
         let form = if self.json { Form::Json } else { Form::Table };
         let reader = loop {
             match AuditReader::open(path) {
@@ -197,7 +197,7 @@ impl AuditCommand {
         }
         let shown = page(&reader, filter, after, form)?;
         if self.follow {
-            return follow(&reader, filter, last.max(shown), form).await;
+            return follow(reader, path, filter, last.max(shown), form).await;
         }
         if more && self.limit.is_none() {
             note(&format!("owl: these are the newest {SHOWN}; --limit 0 shows all"));
@@ -223,8 +223,14 @@ fn page(reader: &AuditReader, filter: &AuditFilter, mut after: i64, form: Form) 
 }
 
 /// Shows what comes, until Ctrl-C ends the program or nobody reads any more. A record that was shown is not shown again
-/// when its connection ends.
-async fn follow(reader: &AuditReader, filter: &AuditFilter, mut after: i64, form: Form) -> Result<(), Stop> {
+/// when its connection ends. When the file is replaced, it goes on with the first record of the new one.
+async fn follow(
+    mut reader: AuditReader,
+    path: &Path,
+    filter: &AuditFilter,
+    mut after: i64,
+    form: Form,
+) -> Result<(), Stop> {
     let stopped = tokio::signal::ctrl_c();
     tokio::pin!(stopped);
     loop {
@@ -235,7 +241,14 @@ async fn follow(reader: &AuditReader, filter: &AuditFilter, mut after: i64, form
         // Only numbers that were there before are skipped: what is written while the page is read comes with it.
         let last = reader.last()?;
         if last > after {
-            after = last.max(page(reader, filter, after, form)?);
+            after = last.max(page(&reader, filter, after, form)?);
+        }
+        if reader.is_gone() {
+            match AuditReader::open(path) {
+                Ok(opened) => (reader, after) = (opened, 0),
+                Err(StoreError::Missing) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }
