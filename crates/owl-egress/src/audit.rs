@@ -73,7 +73,7 @@ pub struct Access {
     pub host: String,
     /// The port; 0 for what is not a URL.
     pub port: u16,
-    /// The address that was connected to or refused; all that were judged, if no single one was.
+    /// The address that was connected to or refused; none where it was refused before there was one.
     pub addresses: Vec<IpAddr>,
     /// How far that address is from being public.
     pub tier: Option<Tier>,
@@ -90,7 +90,7 @@ pub struct Access {
 pub struct AccessEnd {
     /// Which one.
     pub id: AccessId,
-    /// Bytes that came over the connection, before TLS was taken off.
+    /// Bytes that came over the connection, after TLS was taken off.
     pub received: u64,
     /// Bytes that went over it.
     pub sent: u64,
