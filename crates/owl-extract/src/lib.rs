@@ -9,4 +9,6 @@
 pub mod document;
 pub mod page;
 
+mod html;
+
 pub use document::{Document, ExtractError, Extractor, Link, Mode, Options, Source, extract};
