@@ -4,10 +4,14 @@
 //! This crate opens no socket, reads no file and knows no runtime. Everything it is given is hostile: it never panics, and
 //! time and memory grow no faster than the input.
 //!
-//! Reading order: [`document`] (what goes in and what comes out), [`page`] (a long text, piece by piece).
+//! Reading order: [`document`] (what goes in and what comes out), [`page`] (a long text, piece by piece), [`picture`]
+//! (a picture of bounded size).
 
 pub mod document;
 pub mod page;
+pub mod picture;
+
+mod sniff;
 
 mod html;
 
