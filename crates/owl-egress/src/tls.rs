@@ -23,8 +23,10 @@ use crate::target::{Host, TargetUrl};
 /// What TLS towards one upstream is made of.
 #[derive(Clone, Debug, Default)]
 pub struct TlsOptions {
-    /// A PEM file of certificate authorities; they replace the system's for this upstream.
+    /// A PEM file of certificate authorities; they replace the system's for this upstream, unless `keep_system`.
     pub ca: Option<PathBuf>,
+    /// Whether the system's authorities are trusted beside those of `ca`: for clients that go to many servers.
+    pub keep_system: bool,
     /// A PEM file with the client certificate and its chain; the key too, when `client_key` is unset.
     pub client_cert: Option<PathBuf>,
     /// A PEM file with the client certificate's private key.
@@ -79,6 +81,7 @@ pub struct TlsProfile {
 enum Trust {
     System,
     File(PathBuf),
+    SystemAndFile(PathBuf),
 }
 
 impl fmt::Debug for TlsProfile {
@@ -95,7 +98,12 @@ impl TlsOptions {
     pub fn load(&self) -> Result<TlsProfile, TlsOptionsError> {
         let mut warnings = Vec::new();
         let (verifier, trust) = match &self.ca {
-            Some(path) => (PinnedOrSigned::new(path, &mut warnings)?, Trust::File(path.clone())),
+            Some(path) if self.keep_system => {
+                (PinnedOrSigned::new(path, system_roots(), &mut warnings)?, Trust::SystemAndFile(path.clone()))
+            }
+            Some(path) => {
+                (PinnedOrSigned::new(path, RootCertStore::empty(), &mut warnings)?, Trust::File(path.clone()))
+            }
             None => (PinnedOrSigned::signed_by(system_roots(), Vec::new(), "ca")?, Trust::System),
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&verifier.provider))
@@ -147,9 +155,9 @@ struct PinnedOrSigned {
 }
 
 impl PinnedOrSigned {
-    fn new(path: &Path, warnings: &mut Vec<String>) -> Result<Self, TlsOptionsError> {
+    /// Trusts what is in the file, and `roots`.
+    fn new(path: &Path, mut roots: RootCertStore, warnings: &mut Vec<String>) -> Result<Self, TlsOptionsError> {
         let pinned = certificates("ca", path)?;
-        let mut roots = RootCertStore::empty();
         for certificate in &pinned {
             if let Some(expiry) = expired(certificate) {
                 warnings.push(format!("a certificate in {} expired on {expiry}", path.display()));
@@ -362,6 +370,10 @@ fn explain_certificate(reason: &CertificateError, trust: &Trust) -> String {
             Trust::File(path) => {
                 format!("the server's certificate is not signed by an authority in {} (tls.ca)", path.display())
             }
+            Trust::SystemAndFile(path) => format!(
+                "the server's certificate is signed by an authority that neither this machine knows nor {} (tls.ca)",
+                path.display()
+            ),
         },
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             format!("the server's certificate has expired ({reason})")

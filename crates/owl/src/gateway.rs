@@ -191,7 +191,7 @@ impl Gateway {
         self.providers.iter().find(|provider| provider.id() == id)
     }
 
-    /// Judges every provider's address before anything connects. A name that does not resolve now is only a warning: it
+    /// Judges the addresses of every provider and of the tools' configuration before anything connects. A name that does not resolve now is only a warning: it
     /// is judged again on every connection.
     ///
     /// # Errors
@@ -220,6 +220,9 @@ impl Gateway {
                 }
                 Some(Err(error)) => tracing::warn!(provider = %provider.id(), "its token URL is not ready: {error}"),
             }
+        }
+        if let Err(tools) = self.tools.admit().await {
+            refused.extend(tools.into_iter().map(StartError::Tool));
         }
         if refused.is_empty() { Ok(()) } else { Err(refused) }
     }

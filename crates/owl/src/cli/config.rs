@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::config::{Config, Effective, Environment, Overrides, Problems, schema_text};
+use crate::config::{Config, Effective, Environment, Overrides, Problems, Terms, schema_text};
 
 /// The exit code for a configuration that is wrong.
 pub const BAD_CONFIGURATION: u8 = 2;
@@ -73,7 +73,7 @@ pub fn show(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<ExitCode> {
-    match Effective::load(overrides, environment) {
+    match Effective::load(overrides, environment, Terms::TOOLS) {
         Ok(effective) => {
             write_warnings(&effective.config, err)?;
             write!(out, "{}", effective.show())?;

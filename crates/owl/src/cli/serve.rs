@@ -45,9 +45,11 @@ async fn serve(config: Config) -> ExitCode {
         tracing::info!("no store: refusals and private connections are told in the log and kept nowhere");
     }
     let network = config.egress.network(audit.sink());
-    let Config { gateway: door, providers, .. } = config;
+    let Config { gateway: door, providers, tools, .. } = config;
     let (media, rules) = (door.media.clone(), door.rules.clone());
-    let built = Gateway::new(providers, &network).and_then(|gateway| gateway.with_media(media, rules, &network));
+    let built = Gateway::new(providers, &network)
+        .and_then(|gateway| gateway.with_media(media, rules, &network))
+        .and_then(|gateway| gateway.with_tools(tools, &network));
     let gateway = match built {
         Ok(gateway) => Arc::new(gateway),
         Err(error) => return failed(&error.to_string()),

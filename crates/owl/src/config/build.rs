@@ -16,7 +16,7 @@ use super::raw::{
 use super::raw_value::{List, RawDuration, RawPatience, RawSize};
 use super::{
     ClientKey, Cors, EgressConfig, GatewayConfig, Level, Limits, LogConfig, LogFormat, ProviderConfig, ServerTls,
-    StoreConfig,
+    StoreConfig, ToolsConfig,
 };
 
 /// Turns the raw configuration into the ready one and reports on the way.
@@ -24,16 +24,35 @@ pub(crate) struct Builder<'a, 'r> {
     tree: &'a Node,
     reporter: &'a mut Reporter<'r>,
     folder: &'a Path,
-    sealed: bool,
+    terms: Terms,
     variables: &'a BTreeMap<KeyPath, Vec<String>>,
     state_folder: Option<StateFolder>,
     notes: BTreeMap<KeyPath, String>,
+}
+
+/// What a configuration is built for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Whether there must be an inference server; the tools work without one.
+    pub(crate) needs_provider: bool,
+    /// No file is touched, no command is run, and the system is asked nothing.
+    pub(crate) sealed: bool,
+}
+
+impl Terms {
+    /// What `owl serve` needs.
+    pub(crate) const SERVER: Self = Self { needs_provider: true, sealed: false };
+    /// What the tools need.
+    pub(crate) const TOOLS: Self = Self { needs_provider: false, sealed: false };
+    /// A server's, looked at and nothing else.
+    pub(crate) const SEALED: Self = Self { needs_provider: true, sealed: true };
 }
 
 /// Everything but the warnings.
 pub(crate) struct Built {
     pub(crate) gateway: GatewayConfig,
     pub(crate) providers: Vec<ProviderConfig>,
+    pub(crate) tools: ToolsConfig,
     pub(crate) egress: EgressConfig,
     pub(crate) store: StoreConfig,
     pub(crate) log: LogConfig,
@@ -42,17 +61,16 @@ pub(crate) struct Built {
 }
 
 impl<'a, 'r> Builder<'a, 'r> {
-    /// `sealed` means that no file is touched, no command is run, and the system is asked nothing. `variables` are those
-    /// that the file names itself; `state_folder` is where the environment wants what Owl keeps.
+    /// `variables` are those that the file names itself; `state_folder` is where the environment wants what Owl keeps.
     pub(crate) fn new(
         tree: &'a Node,
         reporter: &'a mut Reporter<'r>,
         folder: &'a Path,
-        sealed: bool,
+        terms: Terms,
         variables: &'a BTreeMap<KeyPath, Vec<String>>,
         state_folder: Option<StateFolder>,
     ) -> Self {
-        Self { tree, reporter, folder, sealed, variables, state_folder, notes: BTreeMap::new() }
+        Self { tree, reporter, folder, terms, variables, state_folder, notes: BTreeMap::new() }
     }
 
     /// Builds everything; `None` where a problem was reported. `raw` is completed with what follows from it.
@@ -62,7 +80,8 @@ impl<'a, 'r> Builder<'a, 'r> {
         let everywhere = self.everywhere(&raw.egress, own_sockets);
         let gateway = self.gateway(&mut raw.gateway, listen, &everywhere);
         let providers_path = KeyPath::of("models.providers");
-        if raw.models.providers.is_empty()
+        if self.terms.needs_provider
+            && raw.models.providers.is_empty()
             && matches!(self.tree.value, Value::Object(_))
             && !self.reporter.is_broken(&KeyPath::of("models"))
         {
@@ -74,12 +93,14 @@ impl<'a, 'r> Builder<'a, 'r> {
         for (id, raw) in &mut raw.models.providers {
             providers.push(self.provider(id, raw, &providers_path.key(id), &everywhere));
         }
+        let tools = self.tools(&mut raw.tools, &everywhere, &providers);
         let egress = self.egress(&mut raw.egress, everywhere);
         let store = self.store(&mut raw.store);
         let log = log(&raw.log);
         Some(Built {
             gateway: gateway?,
             providers: providers.into_iter().collect::<Option<_>>()?,
+            tools: tools?,
             egress: egress?,
             store: store?,
             log,
@@ -140,7 +161,7 @@ impl<'a, 'r> Builder<'a, 'r> {
     /// interfaces, as far as the system tells them.
     fn own_sockets(&self, listen: SocketAddr) -> Vec<SocketAddr> {
         let mut own = vec![listen];
-        if listen.ip().is_unspecified() && !self.sealed {
+        if listen.ip().is_unspecified() && !self.terms.sealed {
             let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
             own.extend(interfaces.iter().map(|interface| SocketAddr::new(interface.ip(), listen.port())));
         }
@@ -235,7 +256,7 @@ impl<'a, 'r> Builder<'a, 'r> {
         })
     }
 
-    /// The policy's rules, of a provider, its token URL or the gateway, with those that hold everywhere.
+    /// The policy's rules, of a provider, its token URL, the gateway or a tool, with those that hold everywhere.
     pub(crate) fn policy(&mut self, raw: &RawPolicy, path: &KeyPath, everywhere: &PolicyRules) -> PolicyRules {
         let written = |reporter: &Reporter<'_>, key| !reporter.is_broken(&path.key(key));
         if raw.only_hosts.is_empty()
@@ -372,7 +393,7 @@ impl<'a, 'r> Builder<'a, 'r> {
     }
 
     pub(crate) fn is_sealed(&self) -> bool {
-        self.sealed
+        self.terms.sealed
     }
 
     /// Whether the file names `${variable}` somewhere.
@@ -382,6 +403,16 @@ impl<'a, 'r> Builder<'a, 'r> {
 
     pub(crate) fn is_broken(&self, path: &KeyPath) -> bool {
         self.reporter.is_broken(path)
+    }
+
+    /// What was typed at `path`.
+    pub(crate) fn find(&self, path: &KeyPath) -> Option<&Node> {
+        self.tree.find(path)
+    }
+
+    /// Whether anything was typed at `path`.
+    pub(crate) fn is_written(&self, path: &KeyPath) -> bool {
+        self.find(path).is_some()
     }
 
     pub(crate) fn origin(&self, path: &KeyPath) -> Origin {

@@ -196,7 +196,8 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn rate(&mut self, raw: &RawRate, path: &KeyPath) -> Option<Option<Rate>> {
+    /// How often something may be done; `None` inside for no limit.
+    pub(crate) fn rate(&mut self, raw: &RawRate, path: &KeyPath) -> Option<Option<Rate>> {
         let (text, text_path, burst) = match raw {
             RawRate::Text(text) => (text, path.clone(), None),
             RawRate::Table(raw) => (&raw.rate, path.key("rate"), raw.burst),

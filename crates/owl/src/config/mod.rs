@@ -3,14 +3,16 @@
 //!
 //! Nothing here connects to anything, and a message never quotes the file, which may hold secrets.
 //!
-//! Reading order: `raw.rs`, `raw_egress.rs` and `raw_store.rs` (every key), `raw_value.rs` (what keys hold), `env.rs` and `moved.rs`
+//! Reading order: `raw.rs`, `raw_egress.rs`, `raw_store.rs` and `raw_tools.rs` (every key), `raw_value.rs` (what keys hold), `env.rs` and `moved.rs`
 //! (flags and variables), `json5.rs` (text to a tree with places), `shape.rs` (the tree against the schema), `build.rs`, `provider.rs`,
-//! `egress.rs`, `media.rs` and `store.rs` (what it means), `secret.rs`, `server_tls.rs`, `unit.rs`, `problem.rs`; then what people
+//! `egress.rs`, `media.rs`, `tools_build.rs`, `search.rs`, `template.rs` and `store.rs` (what it means), `secret.rs`,
+//! `server_tls.rs`, `unit.rs`, `problem.rs`; then what people
 //! read: `show.rs`, `schema.rs`, `reference.rs`.
 
 mod raw;
 mod raw_egress;
 mod raw_store;
+mod raw_tools;
 mod raw_value;
 
 mod env;
@@ -24,10 +26,13 @@ mod build;
 mod egress;
 mod media;
 mod provider;
+mod search;
 mod secret;
 mod server_tls;
 mod store;
+mod template;
 mod tools;
+mod tools_build;
 mod unit;
 
 mod problem;
@@ -56,8 +61,11 @@ pub use self::problem::{Problem, Problems};
 pub use self::reference::reference;
 pub use self::schema::{schema, schema_text};
 pub use self::store::StoreConfig;
-pub use self::tools::{CacheConfig, EngineConfig, FetchConfig, HttpEngine, ImageConfig, SearchConfig, ToolsConfig};
+pub use self::tools::{
+    CacheConfig, ENGINE_PLACES, EngineConfig, FetchConfig, HttpEngine, ImageConfig, SearchConfig, ToolsConfig,
+};
 
+pub(crate) use self::build::Terms;
 use self::json5::{Node, SIZE_LIMIT, Value};
 use self::problem::{KeyPath, Origin, Reporter};
 use self::raw::RawConfig;
@@ -67,7 +75,7 @@ use self::raw::RawConfig;
 pub struct Config {
     /// The side that clients talk to.
     pub gateway: GatewayConfig,
-    /// The inference servers, by id in alphabetical order; at least one.
+    /// The inference servers, by id in alphabetical order; at least one, unless it was loaded for the tools.
     pub providers: Vec<ProviderConfig>,
     /// The tools for models.
     pub tools: ToolsConfig,
@@ -207,7 +215,15 @@ impl Config {
     /// # Errors
     /// Everything that is wrong.
     pub fn load_with(overrides: &Overrides, environment: &Environment) -> Result<Self, Problems> {
-        Effective::load(overrides, environment).map(|effective| effective.config)
+        Effective::load(overrides, environment, Terms::SERVER).map(|effective| effective.config)
+    }
+
+    /// The same for what works without an inference server, such as the tools: `providers` may be empty.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn load_for_tools(overrides: &Overrides, environment: &Environment) -> Result<Self, Problems> {
+        Effective::load(overrides, environment, Terms::TOOLS).map(|effective| effective.config)
     }
 }
 
@@ -219,7 +235,8 @@ impl Config {
 pub fn check_text(text: &[u8]) -> Result<Config, Problems> {
     let text = to_text(text, "owl.json5")?;
     let input = Input { source: Some(PathBuf::from("owl.json5")), text };
-    Effective::build(input, &Overrides::default(), &Environment::these([]), true).map(|effective| effective.config)
+    Effective::build(input, &Overrides::default(), &Environment::these([]), Terms::SEALED)
+        .map(|effective| effective.config)
 }
 
 /// A configuration together with where everything in it comes from.
@@ -245,11 +262,11 @@ impl Input {
 }
 
 impl Effective {
-    pub(crate) fn load(overrides: &Overrides, environment: &Environment) -> Result<Self, Problems> {
-        Self::build(find(overrides, environment)?, overrides, environment, false)
+    pub(crate) fn load(overrides: &Overrides, environment: &Environment, terms: Terms) -> Result<Self, Problems> {
+        Self::build(find(overrides, environment)?, overrides, environment, terms)
     }
 
-    fn build(input: Input, overrides: &Overrides, environment: &Environment, sealed: bool) -> Result<Self, Problems> {
+    fn build(input: Input, overrides: &Overrides, environment: &Environment, terms: Terms) -> Result<Self, Problems> {
         let name = input.name();
         let mut reporter = Reporter::new(&name, &input.text);
         let parsed = match input.source {
@@ -281,13 +298,13 @@ impl Effective {
         let folder = input.source.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let state_folder = environment.state_folder();
         let built =
-            build::Builder::new(&tree, &mut reporter, folder, sealed, &sifted.variables, state_folder).build(&mut raw);
+            build::Builder::new(&tree, &mut reporter, folder, terms, &sifted.variables, state_folder).build(&mut raw);
         let warnings = reporter.finish()?;
         let built = built.ok_or_else(never)?;
         let config = Config {
             gateway: built.gateway,
             providers: built.providers,
-            tools: ToolsConfig::default(),
+            tools: built.tools,
             egress: built.egress,
             store: built.store,
             log: built.log,

@@ -23,6 +23,14 @@ use super::{DeclaredModel, ModelsConfig, ProviderConfig};
 /// The user name and the password that stood in a URL.
 pub(crate) type UserInfo = (String, Secret);
 
+/// What was typed of how Owl authenticates to an address of the operator's.
+pub(crate) struct RawLogin<'a> {
+    pub(crate) auth: &'a mut Option<RawAuth>,
+    pub(crate) api_key: Option<&'a RawSecret>,
+    /// What to write where a key is missing.
+    pub(crate) example: &'static str,
+}
+
 impl Builder<'_, '_> {
     /// One provider; `None` where a problem was reported.
     pub(crate) fn provider(
@@ -33,9 +41,11 @@ impl Builder<'_, '_> {
         everywhere: &PolicyRules,
     ) -> Option<ProviderConfig> {
         self.check_id(id, path);
-        let base_url = self.base_url(raw.base_url.0.expose(), &path.key("baseUrl"));
+        let base_url = self.base_url(raw.base_url.0.expose(), "https://llm.corp.example/v1", &path.key("baseUrl"));
         let (base_url, user_info) = base_url.map_or((None, None), |(url, user_info)| (Some(url), user_info));
-        let authentication = self.authentication(raw, user_info, path, everywhere);
+        let mut login =
+            RawLogin { auth: &mut raw.auth, api_key: raw.api_key.as_ref(), example: "apiKey: \"${OWL_API_KEY}\"" };
+        let authentication = self.authentication(&mut login, user_info, path, everywhere);
         let headers = self.headers(&raw.headers, authentication.as_ref(), &path.key("headers"));
         let tls = self.tls(&raw.tls, base_url.as_ref(), &path.key("tls"));
         let models = self.models(&raw.models, &path.key("models"));
@@ -67,20 +77,26 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn base_url(&mut self, text: &str, path: &KeyPath) -> Option<(TargetUrl, Option<UserInfo>)> {
+    /// An address of the operator's, and what it holds beside that; `example` is what one looks like.
+    pub(crate) fn base_url(
+        &mut self,
+        text: &str,
+        example: &str,
+        path: &KeyPath,
+    ) -> Option<(TargetUrl, Option<UserInfo>)> {
         match TargetUrl::parse_operator(text) {
             Ok(parsed) => Some(parsed),
             Err(error) => {
-                self.report(path, error.to_string(), "for example \"https://llm.corp.example/v1\"");
+                self.report(path, error.to_string(), format!("for example {example:?}"));
                 None
             }
         }
     }
 
-    /// How Owl authenticates. `raw.auth` is completed with what follows from the other keys.
-    fn authentication(
+    /// How Owl authenticates. `login.auth` is completed with what follows from the other keys.
+    pub(crate) fn authentication(
         &mut self,
-        raw: &mut RawProvider,
+        login: &mut RawLogin<'_>,
         user_info: Option<UserInfo>,
         path: &KeyPath,
         everywhere: &PolicyRules,
@@ -89,40 +105,41 @@ impl Builder<'_, '_> {
             return None;
         }
         if let Some(user_info) = user_info {
-            return self.user_info_authentication(raw, user_info, path);
+            return self.user_info_authentication(login, user_info, path);
         }
         let auth = path.key("auth");
-        if raw.auth.is_none() {
-            let has_key = raw.api_key.is_some() || self.is_broken(&path.key("apiKey"));
-            raw.auth = Some(RawAuth::Kind(if has_key { RawAuthKind::Bearer } else { RawAuthKind::None }));
+        if login.auth.is_none() {
+            let has_key = login.api_key.is_some() || self.is_broken(&path.key("apiKey"));
+            *login.auth = Some(RawAuth::Kind(if has_key { RawAuthKind::Bearer } else { RawAuthKind::None }));
             self.note(auth.clone(), if has_key { "because there is an apiKey" } else { "because there is no apiKey" });
         }
-        match raw.auth.as_ref()? {
+        let login = &*login;
+        match login.auth.as_ref()? {
             RawAuth::Kind(RawAuthKind::None) | RawAuth::Table(RawAuthTable::None {}) => {
-                self.refuse_unused_key(raw, "auth is none, so that no key is sent", path)?;
+                self.refuse_unused_key(login, "auth is none, so that no key is sent", path)?;
                 Some(Authentication::None)
             }
-            RawAuth::Kind(RawAuthKind::Bearer) => self.api_key(raw, "bearer", path).map(Authentication::Bearer),
+            RawAuth::Kind(RawAuthKind::Bearer) => self.api_key(login, "bearer", path).map(Authentication::Bearer),
             RawAuth::Table(RawAuthTable::Bearer { key: None }) => {
-                self.api_key(raw, "bearer", path).map(Authentication::Bearer)
+                self.api_key(login, "bearer", path).map(Authentication::Bearer)
             }
             RawAuth::Table(RawAuthTable::Bearer { key: Some(key) }) => {
-                let unused = self.refuse_unused_key(raw, "auth has a key of its own", path);
+                let unused = self.refuse_unused_key(login, "auth has a key of its own", path);
                 let key = self.secret(key, &auth.key("key"));
                 unused.and(key).map(Authentication::Bearer)
             }
-            RawAuth::Kind(RawAuthKind::Basic) => self.pair(raw, path),
+            RawAuth::Kind(RawAuthKind::Basic) => self.pair(login, path),
             RawAuth::Table(RawAuthTable::Basic { username, password }) => {
-                let unused = self.refuse_unused_key(raw, "auth has a username and a password of its own", path);
+                let unused = self.refuse_unused_key(login, "auth has a username and a password of its own", path);
                 let basic = self.basic(username, password, &auth);
                 unused.and(basic)
             }
             RawAuth::Table(RawAuthTable::Header { name, value }) => {
                 let name = self.header_name(name, &auth.key("name"));
                 let value = match value {
-                    None => self.api_key(raw, "header", path),
+                    None => self.api_key(login, "header", path),
                     Some(value) => {
-                        let unused = self.refuse_unused_key(raw, "auth has a value of its own", path);
+                        let unused = self.refuse_unused_key(login, "auth has a value of its own", path);
                         let value = self.secret(value, &auth.key("value"));
                         unused.and(value)
                     }
@@ -130,7 +147,7 @@ impl Builder<'_, '_> {
                 Some(Authentication::Header { name: name?, value: value? })
             }
             RawAuth::Table(RawAuthTable::OAuth2(oauth2)) => {
-                let unused = self.refuse_unused_key(raw, "auth gets its token from tokenUrl", path);
+                let unused = self.refuse_unused_key(login, "auth gets its token from tokenUrl", path);
                 let oauth2 = self.oauth2(oauth2, &auth, everywhere);
                 unused.and(oauth2)
             }
@@ -140,12 +157,12 @@ impl Builder<'_, '_> {
     /// `user:password@` in the base URL is Basic authentication, and nothing may contradict it.
     fn user_info_authentication(
         &mut self,
-        raw: &mut RawProvider,
+        login: &mut RawLogin<'_>,
         (username, password): UserInfo,
         path: &KeyPath,
     ) -> Option<Authentication> {
-        let agrees = matches!(raw.auth, None | Some(RawAuth::Kind(RawAuthKind::Basic)));
-        let contradicting = [("auth", !agrees), ("apiKey", raw.api_key.is_some())];
+        let agrees = matches!(login.auth, None | Some(RawAuth::Kind(RawAuthKind::Basic)));
+        let contradicting = [("auth", !agrees), ("apiKey", login.api_key.is_some())];
         for (key, _) in contradicting.iter().filter(|(_, contradicts)| *contradicts) {
             let message = format!("`baseUrl` holds a user and a password, and so `{key}` contradicts it");
             self.report(&path.key(key), message, format!("remove `user:password@` from `baseUrl`, or remove `{key}`"));
@@ -156,17 +173,17 @@ impl Builder<'_, '_> {
         let password = RawSecret::Literal(RawLiteral(password));
         let authentication = self.basic(&username, &password, &path.key("baseUrl"));
         self.note(path.key("auth"), "from baseUrl");
-        raw.auth = Some(RawAuth::Table(RawAuthTable::Basic { username, password }));
+        *login.auth = Some(RawAuth::Table(RawAuthTable::Basic { username, password }));
         authentication
     }
 
     /// The `apiKey` that this kind of authentication sends.
-    fn api_key(&mut self, raw: &RawProvider, kind: &str, path: &KeyPath) -> Option<SecretSource> {
-        if let Some(key) = &raw.api_key {
+    pub(crate) fn api_key(&mut self, login: &RawLogin<'_>, kind: &str, path: &KeyPath) -> Option<SecretSource> {
+        if let Some(key) = login.api_key {
             return self.secret(key, &path.key("apiKey"));
         }
         if !self.is_broken(&path.key("apiKey")) {
-            let mut help = "write `apiKey: \"${OWL_API_KEY}\"` beside it".to_owned();
+            let mut help = format!("write `{}` beside it", login.example);
             if *path == KeyPath::of("models.providers.owl") {
                 help += ", or set OWL_API_KEY";
             }
@@ -175,9 +192,9 @@ impl Builder<'_, '_> {
         None
     }
 
-    fn refuse_unused_key(&mut self, raw: &RawProvider, why: &str, path: &KeyPath) -> Option<()> {
+    pub(crate) fn refuse_unused_key(&mut self, login: &RawLogin<'_>, why: &str, path: &KeyPath) -> Option<()> {
         let path = path.key("apiKey");
-        if raw.api_key.is_none() {
+        if login.api_key.is_none() {
             return Some(());
         }
         if let Origin::Variable(variable) = self.origin(&path) {
@@ -191,8 +208,8 @@ impl Builder<'_, '_> {
     }
 
     /// `auth: "basic"` with `apiKey` as the pair.
-    fn pair(&mut self, raw: &RawProvider, path: &KeyPath) -> Option<Authentication> {
-        let source = self.api_key(raw, "basic", path)?;
+    fn pair(&mut self, login: &RawLogin<'_>, path: &KeyPath) -> Option<Authentication> {
+        let source = self.api_key(login, "basic", path)?;
         if let SecretSource::Literal(secret) = &source
             && let Err(error) = BasicCredential::check_pair(secret)
         {
@@ -266,7 +283,7 @@ impl Builder<'_, '_> {
         Some(name)
     }
 
-    fn headers(
+    pub(crate) fn headers(
         &mut self,
         raw: &BTreeMap<String, RawSecret>,
         authentication: Option<&Authentication>,
@@ -303,7 +320,7 @@ impl Builder<'_, '_> {
         (headers.len() == raw.len()).then_some(headers)
     }
 
-    fn tls(&mut self, raw: &RawTls, base_url: Option<&TargetUrl>, path: &KeyPath) -> Option<TlsOptions> {
+    pub(crate) fn tls(&mut self, raw: &RawTls, base_url: Option<&TargetUrl>, path: &KeyPath) -> Option<TlsOptions> {
         let keys = [
             ("ca", &raw.ca),
             ("clientCert", &raw.client_cert),
@@ -339,6 +356,7 @@ impl Builder<'_, '_> {
             client_cert: client_cert?,
             client_key: client_key?,
             server_name: raw.server_name.clone(),
+            keep_system: false,
         };
         if keys.iter().any(|(_, value)| value.is_some()) {
             self.check_tls(&options, path);
@@ -347,7 +365,7 @@ impl Builder<'_, '_> {
     }
 
     /// Loads the files as `owl serve` does, so that what it would refuse is told here, with its place.
-    fn check_tls(&mut self, options: &TlsOptions, path: &KeyPath) {
+    pub(crate) fn check_tls(&mut self, options: &TlsOptions, path: &KeyPath) {
         let files = [&options.ca, &options.client_cert, &options.client_key];
         if self.is_broken(path) || !self.may_read(files.into_iter().flatten()) {
             return;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::raw_egress::{RawEgress, RawMedia};
 use super::raw_store::RawStore;
+use super::raw_tools::RawTools;
 use super::raw_value::{List, RawBaseUrl, RawDuration, RawPatience, RawSecret, RawSize};
 
 /// Owl's configuration.
@@ -18,6 +19,7 @@ use super::raw_value::{List, RawBaseUrl, RawDuration, RawPatience, RawSecret, Ra
 pub(crate) struct RawConfig {
     pub(crate) gateway: RawGateway,
     pub(crate) models: RawModels,
+    pub(crate) tools: RawTools,
     pub(crate) egress: RawEgress,
     /// Where Owl keeps what it remembers, above all the audit log: a path, `"none"`, or an object.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -294,7 +296,7 @@ pub(crate) struct RawOAuth2 {
     pub(crate) policy: RawPolicy,
 }
 
-/// Certificates towards an inference server.
+/// Certificates towards a server of the operator's.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct RawTls {

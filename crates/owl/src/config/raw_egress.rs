@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::raw_value::{List, RawBaseUrl, RawDuration, RawSecret, RawSize};
 
 /// What holds for everything that leaves Owl, beside what each policy says. Nothing here opens a private address: the keys
-/// that do stand in a provider and in `gateway`, and each opens only its own.
+/// that do stand in a provider, in `gateway` and in a tool, and each opens only its own.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct RawEgress {

@@ -1,5 +1,6 @@
 //! docs/configuration.md: a page of prose around tables that are made from the schema.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value as Json;
@@ -11,16 +12,24 @@ const PAGE: &str = include_str!("reference.md");
 
 /// The text of docs/configuration.md.
 pub fn reference() -> String {
-    let mut keys = String::new();
-    for name in ["gateway", "models", "egress", "store", "log"] {
+    let mut keys = Keys::default();
+    for name in ["gateway", "models", "tools", "egress", "store", "log"] {
         let at = &schema()["properties"][name];
         match at.get("examples") {
             // The object of a key that can also be a word is a section of its own.
-            Some(_) => choice(&mut keys, at, name),
+            Some(_) => choice(&mut keys.out, at, name),
             None => section(&mut keys, at, name),
         }
     }
-    PAGE.replace("{{keys}}\n", keys.trim_start())
+    PAGE.replace("{{keys}}\n", keys.out.trim_start())
+}
+
+/// The page's sections so far.
+#[derive(Default)]
+struct Keys {
+    out: String,
+    /// Where each object was described that may stand in several places.
+    told: BTreeMap<String, String>,
 }
 
 /// A heading for a key that holds a word or an object, then the table of the object.
@@ -34,38 +43,46 @@ fn choice(out: &mut String, at: &Json, name: &str) {
 }
 
 /// A heading and a table for an object, then the objects inside.
-fn section(out: &mut String, at: &Json, name: &str) {
+fn section(keys: &mut Keys, at: &Json, name: &str) {
     let object = resolve(schema(), at);
+    let out = &mut keys.out;
     let _ = writeln!(out, "\n### `{name}`\n");
     let about = text(at, "description").or_else(|| text(object, "description"));
     let _ = writeln!(out, "{}\n", about.unwrap_or_default());
     table(out, object);
     for (key, value) in members(object) {
-        inner(out, value, &format!("{name}.{key}"));
+        inner(keys, value, &format!("{name}.{key}"));
     }
 }
 
 /// The sections for whatever objects a key can hold. What a secret and a rate can be is told once, in the page's prose.
-fn inner(out: &mut String, value: &Json, name: &str) {
+fn inner(keys: &mut Keys, value: &Json, name: &str) {
     if is_secret(value) || text(value, "$ref") == Some("#/$defs/Rate") {
         return;
+    }
+    if let Some(reference) = text(value, "$ref") {
+        if let Some(earlier) = keys.told.get(reference) {
+            let _ = writeln!(keys.out, "\n### `{name}`\n\nThe same as `{earlier}`.");
+            return;
+        }
+        keys.told.insert(reference.to_owned(), name.to_owned());
     }
     let resolved = resolve(schema(), value);
     let key = text(value, "x-key");
     if let Some(items) = resolved.get("items") {
-        return inner(out, items, &format!("{name}[]"));
+        return inner(keys, items, &format!("{name}[]"));
     }
     if let (Some(each), Some(key)) = (resolved.get("additionalProperties").filter(|each| each.is_object()), key) {
         if !is_secret(each) {
-            section(out, each, &format!("{name}.{key}"));
+            section(keys, each, &format!("{name}.{key}"));
         }
         return;
     }
     for choice in alternatives(schema(), value) {
         let kind = choice.pointer("/properties/type/const").and_then(Json::as_str);
         match (text(choice, "type"), kind) {
-            (Some("object"), Some(kind)) => variant(out, choice, name, kind),
-            (Some("object"), None) => section(out, choice, name),
+            (Some("object"), Some(kind)) => variant(&mut keys.out, choice, name, kind),
+            (Some("object"), None) => section(keys, choice, name),
             _ => {}
         }
     }

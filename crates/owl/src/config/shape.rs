@@ -91,6 +91,7 @@ impl<'a> Sieve<'a, '_> {
             Value::Number(number) => self.number(*number, fitting[0], node.origin, path),
             Value::String(text) => self.text(text, schema, node.origin, path),
             Value::Array(elements) => self.list(elements, fitting[0], node.origin, path),
+            Value::Object(_) if is_any(fitting[0]) => self.any(node, path),
             Value::Object(members) => {
                 let choice = self.choose(members, &fitting, node.origin, path)?;
                 self.object(members, choice, node.origin, path)
@@ -101,7 +102,7 @@ impl<'a> Sieve<'a, '_> {
     fn number(&mut self, number: f64, schema: &Json, origin: Origin, path: &KeyPath) -> Option<Json> {
         let limit = |name| schema.get(name).and_then(Json::as_f64);
         let least = limit("minimum").unwrap_or(0.0);
-        let most = limit("maximum").unwrap_or(9_007_199_254_740_991.0);
+        let most = limit("maximum").unwrap_or(LARGEST_WHOLE);
         if number.fract() == 0.0 && number >= least && number <= most {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -147,6 +148,35 @@ impl<'a> Sieve<'a, '_> {
         None
     }
 
+    /// What is for somebody else to understand: any JSON, in whose texts variables are filled in all the same.
+    fn any(&mut self, node: &Node, path: &KeyPath) -> Option<Json> {
+        match &node.value {
+            Value::Null => Some(Json::Null),
+            Value::Bool(flag) => Some(Json::Bool(*flag)),
+            Value::Number(number) => {
+                #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+                let whole =
+                    (number.fract() == 0.0 && number.abs() <= LARGEST_WHOLE).then(|| Json::from(*number as i64));
+                // JSON has no infinity.
+                Some(whole.unwrap_or_else(|| Json::from(*number)))
+            }
+            Value::String(text) => self.text(text, &STRING, node.origin, path),
+            Value::Array(elements) => {
+                let element = |(index, node)| self.any(node, &path.index(index)).unwrap_or(Json::Null);
+                Some(Json::Array(elements.iter().enumerate().map(element).collect()))
+            }
+            Value::Object(members) => {
+                let mut out = Map::new();
+                for member in members {
+                    if let Some(value) = self.any(&member.node, &path.key(&member.key)) {
+                        out.insert(member.key.clone(), value);
+                    }
+                }
+                Some(Json::Object(out))
+            }
+        }
+    }
+
     fn list(&mut self, elements: &[Node], schema: &'a Json, origin: Origin, path: &KeyPath) -> Option<Json> {
         let items = &schema["items"];
         if schema.get("minItems").is_some() && elements.is_empty() {
@@ -159,7 +189,9 @@ impl<'a> Sieve<'a, '_> {
 
     /// Which of several kinds of object was meant: by `type` where there is one, else by the keys that are required.
     fn choose(&mut self, members: &[Member], choices: &[&'a Json], origin: Origin, path: &KeyPath) -> Option<&'a Json> {
-        if let [only] = choices {
+        if let [only] = choices
+            && tag(only).is_none()
+        {
             return Some(only);
         }
         let tagged: Vec<(&str, &Json)> = choices.iter().filter_map(|choice| Some((tag(choice)?, *choice))).collect();
@@ -183,7 +215,10 @@ impl<'a> Sieve<'a, '_> {
         let path = path.key("type");
         let words: Vec<&str> = tagged.iter().map(|(word, _)| *word).collect();
         let Some(member) = members.iter().find(|member| member.key == "type") else {
-            let help = one_of("", &words, |word| format!("`type: {word:?}`"));
+            let help = match words.as_slice() {
+                [only] => format!("write `type: {only:?}`"),
+                words => one_of("", words, |word| format!("`type: {word:?}`")),
+            };
             self.reporter.report(origin, &path, "this key is missing", help);
             return None;
         };
@@ -230,8 +265,8 @@ impl<'a> Sieve<'a, '_> {
     fn unknown(&mut self, member: &Member, properties: Option<&Map<String, Json>>, path: &KeyPath) {
         if *path == KeyPath::of("egress") && OPENING_KEYS.contains(&member.key.as_str()) {
             let message = "nothing is opened here: `egress` holds for every URL, whoever wrote it";
-            let help = "write it where it belongs: in a provider (`models.providers.<id>`) for its own address, or in `gateway` for URLs \
-                        that clients put into requests";
+            let help = "write it where it belongs: in a provider (`models.providers.<id>`) for its own address, in `gateway` for URLs that \
+                        clients put into requests, or in a tool (`tools.web.fetch`, `tools.web.search`, `tools.image`)";
             self.reporter.report(member.origin, &path.key(&member.key), message, help);
             return;
         }
@@ -244,7 +279,15 @@ impl<'a> Sieve<'a, '_> {
     }
 }
 
+/// The largest whole number that every JSON reader understands.
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_991.0;
+
 static STRING: std::sync::LazyLock<Json> = std::sync::LazyLock::new(|| serde_json::json!({ "type": "string" }));
+
+/// Whether any JSON object may stand there.
+fn is_any(schema: &Json) -> bool {
+    schema.get("x-type").and_then(Json::as_str) == Some("JSON object")
+}
 
 fn kind(value: &Value) -> &'static str {
     match value {

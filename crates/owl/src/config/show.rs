@@ -84,10 +84,12 @@ impl Provenance<'_> {
         }
     }
 
-    /// What a variable put into a command's words is as likely a secret as what the command prints.
+    /// What a variable put into a command's words is as likely a secret as what the command prints; into a search engine's path
+    /// or body, too.
     fn is_hidden(&self, path: &KeyPath) -> bool {
         let in_command = matches!(path.steps(), [.., Step::Key(key), Step::Index(_)] if key == "command");
-        in_command && self.variables.contains_key(path)
+        let in_engine = path.steps().starts_with(KeyPath::of("tools.web.search.engine").steps());
+        (in_command || in_engine) && self.variables.contains_key(path)
     }
 
     fn source(&self, path: &KeyPath) -> String {

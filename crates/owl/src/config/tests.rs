@@ -22,17 +22,18 @@ macro_rules! snapshot {
 
 mod egress;
 mod overlay;
+mod tools;
 
 /// A text as the file `owl.json5`, with these flags and variables, without touching any file.
 fn effective(text: &str, overrides: &Overrides, variables: &[(&str, &str)]) -> Result<Effective, Problems> {
     let input = Input { source: Some(PathBuf::from("owl.json5")), text: text.to_owned() };
-    Effective::build(input, overrides, &Environment::these(variables.iter().copied()), true)
+    Effective::build(input, overrides, &Environment::these(variables.iter().copied()), Terms::SEALED)
 }
 
 /// The same without a file.
 fn without_file(overrides: &Overrides, variables: &[(&str, &str)]) -> Result<Effective, Problems> {
     let input = Input { source: None, text: String::new() };
-    Effective::build(input, overrides, &Environment::these(variables.iter().copied()), true)
+    Effective::build(input, overrides, &Environment::these(variables.iter().copied()), Terms::SEALED)
 }
 
 fn told(result: &Result<Effective, Problems>) -> String {
@@ -127,7 +128,7 @@ fn problems_of_shape() {
         "{ models: { providers: { owl: { baseUrl: \"https://a.example.com\", baseUrl: \"https://b.example.com\" } } } }",
         "{ models: { providers: { \"a b\": { baseUrl: \"https://a.example.com\" }, \"a/b\": { baseUrl: \"https://b.example.com\" } } } }",
         "{ gatewayMode: \"private\", models: { providers: { owl: { baseUrl: \"https://a.example.com\", gatewayMode: true } } } }",
-        "{ tools: { web: { gatewayMode: true } }, gateway: { allowPrivateNetwork: true } }",
+        "{ tools: { web: { gatewayMode: true, fetch: { gatewayMode: \"x\" } } }, gateway: { allowPrivateNetwork: true } }",
         "{ gateway: { listen: 6950, keys: \"secret\", tls: { cert: \"a.pem\" }, limits: { requestBody: true, connections: \"many\" } } }",
         "{ gateway: { limits: { connections: 0, requestBody: -1 }, drainTimeout: 5 }, log: { level: \"warning\", format: \"xml\" } }",
     ]));
@@ -273,6 +274,32 @@ const FULL: &str = r##"{
     rateLimit: { perKey: { rate: "10/s", burst: 7 }, perDestination: "60/min", perPrivateDestination: "unlimited" },
   },
   store: { path: "state/owl.db", maxAge: "30d", maxSize: "200MiB" },
+  tools: {
+    web: {
+      fetch: {
+        enabled: true, maxChars: 20000, maxCharsCap: 30000, maxBytes: "3MiB", maxRedirects: 2, timeout: "11s", userAgent: "corp/1",
+        respectRobots: true, cache: { maxSize: "1MiB", maxAge: "1m" }, rateLimit: "30/min", tls: { ca: "web.pem" },
+        allowPrivateNetwork: true,
+        allowHosts: ["f.corp.example"], allowCidrs: ["10.40.0.0/16"], onlyHosts: ["g.corp.example"], blockHosts: ["h.corp.example"],
+        blockCidrs: ["10.69.0.0/16"], allowPorts: [6381], fakeIpRanges: ["198.19.0.0/17"], nat64Prefixes: ["2001:db8:67::/96"],
+      },
+      search: {
+        enabled: true, engine: "searxng", baseUrl: "https://searx.corp.example/find", categories: ["it"], engines: ["wikipedia", "ddg"],
+        auth: { type: "basic", username: "svc", password: "CANARY" }, headers: { "X-Search": "CANARY" }, tls: { ca: "searx.pem" },
+        count: 7, timeout: "3s", cache: { maxSize: "2MiB", maxAge: "2m" }, rateLimit: { rate: "1/s", burst: 3 },
+        allowPrivateNetwork: true,
+        allowHosts: ["f.corp.example"], allowCidrs: ["10.40.0.0/16"], onlyHosts: ["g.corp.example"], blockHosts: ["h.corp.example"],
+        blockCidrs: ["10.69.0.0/16"], allowPorts: [6381], fakeIpRanges: ["198.19.0.0/17"], nat64Prefixes: ["2001:db8:67::/96"],
+      },
+    },
+    image: {
+      enabled: true, roots: ["pictures", "/srv/pictures"], model: "owl/b", maxImages: 3, maxBytes: "4MiB", maxSide: 1024, timeout: "12s",
+      rateLimit: "10/min", tls: { ca: "image.pem" },
+      allowPrivateNetwork: true,
+      allowHosts: ["f.corp.example"], allowCidrs: ["10.40.0.0/16"], onlyHosts: ["g.corp.example"], blockHosts: ["h.corp.example"],
+      blockCidrs: ["10.69.0.0/16"], allowPorts: [6381], fakeIpRanges: ["198.19.0.0/17"], nat64Prefixes: ["2001:db8:67::/96"],
+    },
+  },
   models: {
     providers: {
       bearer: { baseUrl: "https://a.corp.example", apiKey: "${TOKEN}" },
@@ -391,12 +418,14 @@ fn every_key_reaches_the_configuration() {
         ("log.format", shown(&config.log.format), "Json"),
         ("log.level", config.log.level.to_string(), "DEBUG"),
     ];
-    let cases = [cases, egress::cases(&config)].concat();
+    let cases = [cases, egress::cases(&config)].concat().into_iter();
+    let cases: Vec<(String, String, &str)> =
+        cases.map(|(key, found, expect)| (key.to_owned(), found, expect)).chain(tools::cases(&config)).collect();
     for (key, found, expect) in &cases {
         assert_eq!(found, expect, "{key}");
     }
     // A new key fails here until it has its row above.
-    let tested: BTreeSet<&str> = cases.iter().map(|(key, ..)| *key).collect();
+    let tested: BTreeSet<&str> = cases.iter().map(|(key, ..)| key.as_str()).collect();
     let missing: Vec<String> = leaves().into_iter().filter(|key| !tested.contains(key.as_str())).collect();
     assert_eq!(missing, Vec::<String>::new());
 }
@@ -427,6 +456,13 @@ fn leaves() -> Vec<String> {
         ("RateLimits", "egress.rateLimit."),
         ("RateTable", "egress.rateLimit.perKey."),
         ("StoreTable", "store."),
+        ("Fetch", "tools.web.fetch."),
+        ("WebTls", "tools.web.fetch.tls."),
+        ("Cache", "tools.web.fetch.cache."),
+        ("Search", "tools.web.search."),
+        ("Cache", "tools.web.search.cache."),
+        ("Image", "tools.image."),
+        ("WebTls", "tools.image.tls."),
     ] {
         leaves.extend(properties(&definitions[name], path));
     }
@@ -435,6 +471,10 @@ fn leaves() -> Vec<String> {
         let kind = choice["properties"]["type"]["const"].as_str().expect("a tag");
         let own = properties(choice, "").into_iter().filter(|name| !policy.contains(name));
         leaves.extend(own.map(|name| format!("auth.{kind}.{name}")));
+    }
+    for choice in super::schema::alternatives(schema(), &definitions["EngineTable"]) {
+        let kind = choice["properties"]["type"]["const"].as_str().expect("a tag");
+        leaves.extend(properties(choice, &format!("tools.web.search.engine.{kind}.")));
     }
     let inner = [
         "gateway.keys",
@@ -448,6 +488,10 @@ fn leaves() -> Vec<String> {
         "egress.rateLimit.perKey",
         "tls",
         "timeouts",
+        "tools.web.fetch.tls",
+        "tools.web.fetch.cache",
+        "tools.web.search.cache",
+        "tools.image.tls",
     ];
     leaves.retain(|key| !inner.contains(&key.as_str()));
     leaves
@@ -722,7 +766,7 @@ fn table_in(folder: &Path, texts: &[String]) -> String {
     for text in texts {
         std::fs::write(&file, text).expect("a file");
         let named = Overrides { config: Some(file.clone()), ..Overrides::default() };
-        let told = told(&Effective::load(&named, &Environment::these([])));
+        let told = told(&Effective::load(&named, &Environment::these([]), Terms::SERVER));
         let told = told.replace(folder.to_str().expect("a path"), "<folder>").replace('\n', "\n   ");
         let _ = writeln!(out, "{text}\n=> {}\n", without_dates(&told));
     }
@@ -843,6 +887,7 @@ fn the_page_s_configuration_is_right() {
 #[test]
 fn the_schema_s_examples_and_defaults_fit_it() {
     let environment = Environment::these([
+        ("SEARCH_KEY", "e"),
         ("OWL_GATEWAY_KEY", "a"),
         ("OWL_API_KEY", "b"),
         ("OWL_CLIENT_SECRET", "c"),

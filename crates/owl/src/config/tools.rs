@@ -1,5 +1,6 @@
 //! The tools: which are on, what each may reach, and what a call may cost.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use owl_egress::{PolicyRules, TlsOptions, UpstreamOptions};
 /// The tools. `None` where one is switched off.
 #[derive(Clone, Debug, Default)]
 pub struct ToolsConfig {
-    /// `web_fetch`.
+    /// `tools.web.fetch`.
     pub fetch: Option<FetchConfig>,
-    /// `web_search`; on when an engine is named.
+    /// `tools.web.search`; on when an engine is named.
     pub search: Option<SearchConfig>,
-    /// `image`.
+    /// `tools.image`.
     pub image: Option<ImageConfig>,
 }
 
@@ -23,7 +24,7 @@ pub struct ToolsConfig {
 pub struct FetchConfig {
     /// Which addresses are open.
     pub rules: PolicyRules,
-    /// Whom to trust, beside the system's authorities.
+    /// Whom to trust beside the system's authorities.
     pub tls: TlsOptions,
     /// How many characters a call gives that says nothing of it.
     pub max_chars: usize,
@@ -91,16 +92,22 @@ pub enum EngineConfig {
     Http(Box<HttpEngine>),
 }
 
-/// Any search with JSON answers. Pointers are JSON Pointers (RFC 6901).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The places in a template that stand for what was searched for, in braces: `{query}`. What a call leaves out is empty;
+/// lists are joined with commas.
+pub const ENGINE_PLACES: [&str; 9] =
+    ["query", "count", "country", "language", "freshness", "dateAfter", "dateBefore", "domains", "excludeDomains"];
+
+/// Any search with JSON answers. Pointers are JSON Pointers (RFC 6901), and right; in the templates stand no other places
+/// than [`ENGINE_PLACES`], and no other braces.
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpEngine {
-    /// How it is asked.
+    /// How it is asked: GET or POST.
     pub method: Method,
-    /// The path and query below `baseUrl`, with `{query}`, `{count}`, `{language}`, `{country}` in places.
+    /// The path and query below `baseUrl`, without a slash in front; what comes into its places is percent-encoded.
     pub path: String,
-    /// The body of a POST: JSON, with the same places.
+    /// The body of a POST: a JSON object with places in its texts. A text that is `{count}` alone becomes a number.
     pub body: Option<serde_json::Value>,
-    /// Where the list of results is.
+    /// Where the list of results is; empty: the answer is the list.
     pub results: String,
     /// Where in a result its title is.
     pub title: String,
@@ -112,14 +119,32 @@ pub struct HttpEngine {
     pub published_at: Option<String>,
 }
 
+impl fmt::Debug for HttpEngine {
+    /// Without what a `${VARIABLE}` may have put into the query and the body: a key, for some engines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, body, results, title, url, snippet, published_at } = self;
+        let (path, query) = path.split_once('?').map_or((path.as_str(), ""), |(path, _)| (path, "?****"));
+        f.debug_struct("HttpEngine")
+            .field("method", method)
+            .field("path", &format_args!("{path}{query}"))
+            .field("body", &body.as_ref().map(|_| format_args!("****")))
+            .field("results", results)
+            .field("title", title)
+            .field("url", url)
+            .field("snippet", snippet)
+            .field("published_at", published_at)
+            .finish()
+    }
+}
+
 /// `tools.image`.
 #[derive(Clone, Debug)]
 pub struct ImageConfig {
     /// Which addresses are open.
     pub rules: PolicyRules,
-    /// Whom to trust, beside the system's authorities.
+    /// Whom to trust beside the system's authorities.
     pub tls: TlsOptions,
-    /// The folders that paths may lie in; none: no paths.
+    /// What paths may lie in: folders, and single files; absolute, without symbolic links. None: no paths.
     pub roots: Vec<PathBuf>,
     /// The model that answers, as `owl models` lists it.
     pub model: Option<String>,

@@ -30,6 +30,14 @@ pub trait Tool: Send + Sync + fmt::Debug {
     /// What it is called, takes and gives.
     fn definition(&self) -> &Definition;
 
+    /// Judges the address that its configuration names, before anything connects, and connects to nothing. Most tools have none.
+    ///
+    /// # Errors
+    /// [`ToolStartError::Denied`]. A name that does not resolve now is only a warning, for it is judged again on every connection.
+    fn admit(&self) -> BoxFuture<'_, Result<(), ToolStartError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Does it.
     ///
     /// # Cancel safety

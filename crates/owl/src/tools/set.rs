@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use owl_egress::Network;
 use owl_egress::tls::TlsOptionsError;
 
@@ -66,6 +67,16 @@ impl ToolSet {
             tools.push(Arc::new(WebSearch::new(config, network)?));
         }
         Ok(Self { tools })
+    }
+
+    /// Judges every address that the configuration of a tool names.
+    ///
+    /// # Errors
+    /// All refusals.
+    pub async fn admit(&self) -> Result<(), Vec<ToolStartError>> {
+        let judged = join_all(self.tools.iter().map(|tool| tool.admit())).await;
+        let refused: Vec<_> = judged.into_iter().filter_map(Result::err).collect();
+        if refused.is_empty() { Ok(()) } else { Err(refused) }
     }
 
     /// The tools, in a fixed order.

@@ -132,7 +132,7 @@ impl Answers {
             ca: named(&flags.ca),
             client_cert: named(&flags.client_cert),
             client_key: named(&flags.client_key),
-            server_name: None,
+            ..TlsOptions::default()
         };
         Ok(Self {
             base_url,

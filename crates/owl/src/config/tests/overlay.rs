@@ -82,7 +82,7 @@ fn a_file_of_another_language_is_named() {
         let file = folder.path().join(name);
         std::fs::write(&file, text).expect("a file");
         let named = Overrides { config: Some(file), ..Overrides::default() };
-        let told = told(&Effective::load(&named, &Environment::these([])));
+        let told = told(&Effective::load(&named, &Environment::these([]), Terms::SERVER));
         assert!(told.contains(expect), "{told}");
     };
     check("owl.yaml", "- a\n- b\n", "owl.yaml:1:1: this looks like YAML, and Owl reads JSON5");
