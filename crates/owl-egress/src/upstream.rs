@@ -140,11 +140,28 @@ impl UpstreamClient {
     /// A TLS file that cannot be used.
     pub fn new(options: UpstreamOptions) -> Result<Self, TlsOptionsError> {
         let prefix = api_prefix(options.base_url.path());
-        Self::with_prefix(options, prefix)
+        let component = provider(&options);
+        Self::build(options, prefix, component)
     }
 
-    /// A client whose requests go below exactly the base URL's path.
+    /// A client for an API of another kind than OpenAI's: requests go below exactly the base URL's path, and the audit knows
+    /// the client by its bare name.
+    ///
+    /// # Errors
+    /// A TLS file that cannot be used.
+    pub fn below_base_url(options: UpstreamOptions) -> Result<Self, TlsOptionsError> {
+        let prefix = options.base_url.path().trim_end_matches('/').to_owned();
+        let component = options.name.as_str().into();
+        Self::build(options, prefix, component)
+    }
+
+    /// A client whose requests go below `prefix`.
     pub(crate) fn with_prefix(options: UpstreamOptions, prefix: String) -> Result<Self, TlsOptionsError> {
+        let component = provider(&options);
+        Self::build(options, prefix, component)
+    }
+
+    fn build(options: UpstreamOptions, prefix: String, component: Arc<str>) -> Result<Self, TlsOptionsError> {
         let tls = match options.base_url.scheme() {
             Scheme::Https => Some(options.tls.load()?),
             Scheme::Http => None,
@@ -153,7 +170,6 @@ impl UpstreamClient {
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
         let login =
             Login::new(options.authentication, options.headers, &options.tls, options.timeouts, &options.network)?;
-        let component = format!("provider {}", options.name).into();
         let connector = Connector {
             guard: Guard::new(component, EgressPolicy::for_origin(options.rules), options.network),
             target: options.base_url,
@@ -378,6 +394,11 @@ fn exchange_error(connector: &Connector, answered: bool, source: hyper::Error) -
         Some(reason) => EgressError::Tls { origin: connector.target.origin(), reason },
         None => EgressError::Exchange { answered, source },
     }
+}
+
+/// What the audit calls a provider's client.
+fn provider(options: &UpstreamOptions) -> Arc<str> {
+    format!("provider {}", options.name).into()
 }
 
 /// `/v1` behind a base path that names no version; slashes at the end do not matter.

@@ -46,7 +46,8 @@ impl UpstreamError {
         Self::from_value(&serde_json::from_slice(body).ok()?)
     }
 
-    pub(crate) fn from_value(body: &Value) -> Option<Self> {
+    /// The same of a body that is read already.
+    pub fn from_value(body: &Value) -> Option<Self> {
         let known = |key: &str| body.get(key).filter(|value| !value.is_null());
         let error = match known("error") {
             Some(error) => error,

@@ -65,6 +65,19 @@ pub struct PolicyRules {
     pub own_sockets: Vec<SocketAddr>,
 }
 
+impl PolicyRules {
+    /// Whether they open anything that is not public.
+    pub fn opens_private(&self) -> bool {
+        self.allow_private_network || !self.allow_hosts.is_empty() || !self.allow_cidrs.is_empty()
+    }
+
+    /// The same without what opens anything that is not public.
+    #[must_use]
+    pub fn narrowed(&self) -> Self {
+        Self { allow_private_network: false, allow_hosts: Vec::new(), allow_cidrs: Vec::new(), ..self.clone() }
+    }
+}
+
 /// A policy that judges. Cloning it is cheap.
 #[derive(Clone, Debug)]
 pub struct EgressPolicy(Arc<Compiled>);
@@ -191,13 +204,7 @@ impl EgressPolicy {
 
     /// The same policy without its openings: what a call gets that asks for public addresses alone.
     pub fn narrowed(&self) -> Self {
-        let rules = PolicyRules {
-            allow_private_network: false,
-            allow_hosts: Vec::new(),
-            allow_cidrs: Vec::new(),
-            ..self.rules().clone()
-        };
-        Self(Arc::new(Compiled::new(rules, self.0.reach)))
+        Self(Arc::new(Compiled::new(self.rules().narrowed(), self.0.reach)))
     }
 
     /// Whether the operator opened the target's port, which is closed for others.

@@ -156,9 +156,9 @@ impl fmt::Display for PictureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const READ: &str = "PNG, JPEG, WebP, GIF, BMP and TIFF are";
         match self {
-            Self::TypeRefused("image/svg+xml") => {
-                f.write_str("this is an SVG, which is not drawn here because it can name other addresses: send it as PNG")
-            }
+            Self::TypeRefused("image/svg+xml") => f.write_str(
+                "this is an SVG, which is not drawn here because it can name other addresses: send it as PNG",
+            ),
             Self::TypeRefused(media_type @ ("image/avif" | "image/heic" | "image/heif" | "image/jxl")) => {
                 write!(f, "this is {media_type}, for which there is no decoder here: send it as PNG or JPEG")
             }

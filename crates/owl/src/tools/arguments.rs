@@ -15,3 +15,11 @@ pub(super) fn read<T: DeserializeOwned>(arguments: &Map<String, Value>) -> Resul
     let said: Map<String, Value> = said.map(|(name, value)| (name.clone(), value.clone())).collect();
     serde_json::from_value(Value::Object(said)).map_err(|error| ToolError::arguments(error.to_string()))
 }
+
+/// `allowPrivateNetwork` where the operator opened nothing private.
+pub(super) fn nothing_private(key: &str) -> ToolError {
+    ToolError::arguments(
+        "allowPrivateNetwork is not an argument here: the operator opened nothing private for this tool",
+    )
+    .hint(format!("the keys that open something stand in {key}"))
+}

@@ -11,6 +11,7 @@ mod error;
 mod image;
 mod set;
 mod untrusted;
+mod web;
 mod web_fetch;
 mod web_search;
 

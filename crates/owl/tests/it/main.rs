@@ -62,6 +62,7 @@ mod egress_check;
 #[cfg(test)]
 mod egress_invariants;
 #[cfg(test)]
+mod image;
 mod init;
 #[cfg(test)]
 mod models;

@@ -9,8 +9,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use owl::config::{Config, Environment, Overrides};
-use owl::gateway::Gateway;
+use owl::context::RequestContext;
+use owl::gateway::{Gateway, ToolRequest};
 use owl::server::Server;
+use owl::tools::{Asker, Silent, ToolError, ToolResult};
 use owl_egress::audit::LogSink;
 use owl_testkit::Client;
 use owl_testkit::client::RawResponse;
@@ -72,14 +74,15 @@ impl Owl {
         std::fs::write(&file, config).unwrap();
         let overrides =
             Overrides { config: Some(file), listen: Some("127.0.0.1:0".to_owned()), ..Overrides::default() };
-        let Config { gateway: door, providers, egress, .. } =
+        let Config { gateway: door, providers, tools, egress, .. } =
             match Config::load_with(&overrides, &Environment::these([])) {
                 Ok(config) => config,
                 Err(problems) => panic!("{problems:?}"),
             };
         let network = egress.network(Arc::new(LogSink));
         let gateway = Gateway::new(providers, &network).unwrap();
-        let gateway = Arc::new(gateway.with_media(door.media.clone(), door.rules.clone(), &network).unwrap());
+        let gateway = gateway.with_media(door.media.clone(), door.rules.clone(), &network).unwrap();
+        let gateway = Arc::new(gateway.with_tools(tools, &network).unwrap());
         gateway.admit().await.unwrap();
         let server = Server::bind(Arc::clone(&gateway), door).await.unwrap();
         let address = server.address().unwrap();
@@ -96,6 +99,13 @@ impl Owl {
 
     pub(crate) fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
+    }
+
+    /// Calls a tool, on behalf of a program that sees no pictures.
+    pub(crate) async fn tool(&self, name: &str, arguments: Value) -> Result<ToolResult, ToolError> {
+        let Value::Object(arguments) = arguments else { panic!("the arguments of a call are an object") };
+        let asked = ToolRequest { name, arguments: &arguments, asker: Asker::Model, sees: false, progress: &Silent };
+        self.gateway.call_tool(&RequestContext::local(), asked).await
     }
 
     /// A new connection to it.

@@ -1,0 +1,25 @@
+//! What a fetch of the web's failure means for a call.
+
+use owl_egress::WebError;
+
+use super::{ToolError, ToolFault};
+
+/// The error of a call whose fetch failed. `key` is where the tool stands in the configuration.
+pub(super) fn failed(error: &WebError, key: &str) -> ToolError {
+    let fault = match error {
+        WebError::RateLimited(_) => ToolFault::RateLimited,
+        WebError::TlsOptions(_) => ToolFault::Configuration,
+        error if error.is_refusal() => ToolFault::Refused,
+        error if error.is_timeout() => ToolFault::Timeout,
+        _ => ToolFault::Destination,
+    };
+    let for_operator = match error {
+        WebError::Denied(denied) => Some(format!("{key}: {denied}")),
+        WebError::RedirectRefused(inner) => match &**inner {
+            WebError::Denied(denied) => Some(format!("{key}: {denied}")),
+            other => Some(other.to_string()),
+        },
+        _ => None,
+    };
+    ToolError { for_operator, ..ToolError::new(fault, error.code(), error.to_string()) }
+}
