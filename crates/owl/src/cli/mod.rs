@@ -12,6 +12,7 @@ pub mod init;
 pub mod manual;
 pub mod models;
 pub mod serve;
+pub mod tools;
 
 mod log;
 
@@ -49,6 +50,10 @@ enum Command {
     Check(check::CheckCommand),
     Chat(chat::ChatCommand),
     Models(models::ModelsCommand),
+    Fetch(tools::FetchCommand),
+    Search(tools::SearchCommand),
+    Image(tools::ImageCommand),
+    Tools(tools::ToolsCommand),
     Audit(audit::AuditCommand),
     /// Writes, checks and shows the configuration
     Config {
@@ -80,6 +85,10 @@ impl Cli {
             Command::Check(command) => command.run().await,
             Command::Chat(command) => command.run().await,
             Command::Models(command) => command.run().await,
+            Command::Fetch(command) => command.run().await,
+            Command::Search(command) => command.run().await,
+            Command::Image(command) => command.run().await,
+            Command::Tools(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Config { command: ConfigSubcommand::Init(command) } => command.run().await,
             Command::Config { command: ConfigSubcommand::Look(command) } => {

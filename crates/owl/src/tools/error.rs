@@ -24,6 +24,17 @@ pub enum ToolFault {
     Owl,
 }
 
+impl ToolFault {
+    /// The same for programs: `error.type` of every door.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Unknown | Self::Arguments | Self::Refused | Self::RateLimited => "invalid_request_error",
+            Self::Destination | Self::Timeout => "destination_error",
+            Self::Configuration | Self::Owl => "server_error",
+        }
+    }
+}
+
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolError {

@@ -4,11 +4,13 @@
 //! tool may reach is what the operator opened for it in `tools`; a call may narrow that, and never widen it. What comes from
 //! outside is marked as such before a model sees it (`untrusted.rs`).
 //!
-//! Reading order: this file, `error.rs` (why a call failed), `arguments.rs` (what a call says), `untrusted.rs`, then the tools.
+//! Reading order: this file, `error.rs` (why a call failed), `arguments.rs` (what a call says), `untrusted.rs`, then the
+//! tools; `json.rs` is how doors write them.
 
 mod arguments;
 mod error;
 mod image;
+pub mod json;
 mod set;
 mod untrusted;
 mod web;

@@ -27,7 +27,7 @@ use crate::config::{Config, Overrides};
 use crate::gateway::Gateway;
 
 /// The exit code after Ctrl-C, as shells give it: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
+pub(in crate::cli) const INTERRUPTED: u8 = 130;
 
 /// The longest prompt that is read from a pipe, in bytes.
 const LONGEST_PROMPT: u64 = 64 * 1024 * 1024;
@@ -193,7 +193,7 @@ async fn answer_as_json(mut conversation: Conversation, prompt: String) -> ExitC
 }
 
 /// A reader that has gone away (`| head`) had enough, which is no failure.
-pub(super) fn end_of_output(error: &io::Error) -> ExitCode {
+pub(in crate::cli) fn end_of_output(error: &io::Error) -> ExitCode {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return ExitCode::SUCCESS;
     }
