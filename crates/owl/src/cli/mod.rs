@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Environment, Overrides};
+use crate::config::{Config, Environment, Overrides, Problems};
 
 /// The exit code for something that failed while it ran.
 pub const FAILED: u8 = 1;
@@ -108,9 +108,21 @@ impl Cli {
 /// # Errors
 /// The exit code to end with.
 pub(crate) fn load(overrides: &Overrides) -> Result<Config, ExitCode> {
+    told(Config::load(overrides))
+}
+
+/// The same for what works without an inference server, and so without any configuration.
+///
+/// # Errors
+/// The exit code to end with.
+pub(crate) fn load_for_tools(overrides: &Overrides) -> Result<Config, ExitCode> {
+    told(Config::load_for_tools(overrides, &Environment::Process))
+}
+
+fn told(loaded: Result<Config, Problems>) -> Result<Config, ExitCode> {
     let mut err = anstream::stderr();
     // When standard error is closed there is nobody left to tell.
-    match Config::load(overrides) {
+    match loaded {
         Ok(config) => {
             let _ = config::write_warnings(&config, &mut err);
             Ok(config)

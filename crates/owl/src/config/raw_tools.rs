@@ -218,8 +218,8 @@ pub(crate) enum RawEngineKind {
 #[schemars(deny_unknown_fields)]
 pub(crate) enum RawEngineTable {
     /// Any search that answers in JSON. In `path` and in the texts of `body`, what was searched for stands in the places `{query}`,
-    /// `{count}`, `{country}`, `{language}`, `{freshness}`, `{dateAfter}`, `{dateBefore}`, `{domains}` and `{excludeDomains}`; one that
-    /// the call leaves out is empty, and lists are joined with commas. What is inside a result is found by JSON Pointers (RFC 6901).
+    /// `{count}`, `{country}`, `{language}`, `{after}` and `{before}` (days such as 2026-01-31); one that the call leaves out is empty.
+    /// Domains are put into the query, as `site:example.com`. What is inside a result is found by JSON Pointers (RFC 6901).
     Http {
         /// How it is asked.
         #[serde(default)]

@@ -92,10 +92,8 @@ pub enum EngineConfig {
     Http(Box<HttpEngine>),
 }
 
-/// The places in a template that stand for what was searched for, in braces: `{query}`. What a call leaves out is empty;
-/// lists are joined with commas.
-pub const ENGINE_PLACES: [&str; 9] =
-    ["query", "count", "country", "language", "freshness", "dateAfter", "dateBefore", "domains", "excludeDomains"];
+/// The places in a template that stand for what was searched for, in braces: `{query}`. What a call leaves out is empty.
+pub const ENGINE_PLACES: [&str; 6] = ["query", "count", "country", "language", "after", "before"];
 
 /// Any search with JSON answers. Pointers are JSON Pointers (RFC 6901), and right; in the templates stand no other places
 /// than [`ENGINE_PLACES`], and no other braces.

@@ -124,7 +124,10 @@ fn a_batch_comes_from_a_file_too() {
 
 const CONFIG: &str = r#"{ models: { providers: { gpu: {
     baseUrl: "http://gpu.corp.example:8000/v1", allowHosts: ["other.lan"],
-} } } }"#;
+} } }, tools: {
+    web: { fetch: { allowHosts: ["wiki.lan"] }, search: { engine: "searxng", baseUrl: "http://searx.lan:8080" } },
+    image: { enabled: false },
+} }"#;
 
 /// What `owl egress check` says, with the exit code.
 fn told(arguments: &[&str]) -> String {
@@ -170,6 +173,10 @@ fn a_policy_judges_from_the_line_and_from_the_configuration() {
         &["--for", "provider:cpu"],
         &["--for", "gateway", "http://127.0.0.1:6950/v1/models"],
         &["--for", "fetch", "http://10.1.2.3/"],
+        &["--for", "fetch", "--resolve", "wiki.lan=10.1.2.3", "http://wiki.lan/"],
+        &["--for", "image", "http://10.1.2.3/"],
+        &["--for", "search", "--resolve", "searx.lan=10.1.2.3"],
+        &["--for", "search", "--resolve", "other.lan=10.1.2.3", "http://other.lan/"],
         &["--for", "everyone", "http://10.1.2.3/"],
         &[],
     ] {
@@ -227,7 +234,7 @@ fn json_holds_the_steps_and_the_verdict() {
     let two: Value = serde_json::from_str(lines[1]).expect("JSON");
     assert_eq!(
         (&two["rule"], &two["write"]),
-        (&json!("private-suffix"), &json!("allowHosts: [\"nas.lan\"], in the provider or in `gateway`"))
+        (&json!("private-suffix"), &json!("allowHosts: [\"nas.lan\"], in the provider, in `gateway` or in the tool"))
     );
     assert_eq!(lines[2], "exit code 1");
 }

@@ -10,12 +10,38 @@ use crate::config::Config;
 /// What a URL is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// A tool of a model's.
-    Tool(&'static str),
+    /// A tool that goes wherever a model says.
+    Tool(WebTool),
+    /// The search engine.
+    Search,
     /// URLs that API clients hand in.
     Gateway,
     /// An inference server.
     Provider(String),
+}
+
+/// A tool that goes wherever a model says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WebTool {
+    Fetch,
+    Image,
+}
+
+impl WebTool {
+    /// Its key in the configuration.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Fetch => "tools.web.fetch",
+            Self::Image => "tools.image",
+        }
+    }
+
+    fn rules(self, config: &Config) -> Option<&PolicyRules> {
+        match self {
+            Self::Fetch => config.tools.fetch.as_ref().map(|tool| &tool.rules),
+            Self::Image => config.tools.image.as_ref().map(|tool| &tool.rules),
+        }
+    }
 }
 
 impl FromStr for Purpose {
@@ -23,9 +49,9 @@ impl FromStr for Purpose {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "fetch" => Ok(Self::Tool("fetch")),
-            "image" => Ok(Self::Tool("image")),
-            "search" => Ok(Self::Tool("search")),
+            "fetch" => Ok(Self::Tool(WebTool::Fetch)),
+            "image" => Ok(Self::Tool(WebTool::Image)),
+            "search" => Ok(Self::Search),
             "gateway" => Ok(Self::Gateway),
             _ => match text.strip_prefix("provider:") {
                 Some(name) if !name.is_empty() => Ok(Self::Provider(name.to_owned())),
@@ -48,7 +74,8 @@ pub(super) struct Basis {
 enum Place {
     Default,
     Given,
-    Tool(&'static str),
+    Tool(WebTool),
+    Search { base_url: TargetUrl },
     Gateway,
     Provider { name: String, base_url: TargetUrl },
 }
@@ -67,14 +94,27 @@ impl Basis {
     /// The configuration's policy for `purpose`.
     ///
     /// # Errors
-    /// There is no such provider.
+    /// There is no such provider, or the tool is switched off.
     pub(super) fn configured(purpose: &Purpose, config: &Config) -> Result<Self, String> {
         let source = config.source.as_ref().map_or("the environment".to_owned(), |path| path.display().to_string());
         let basis = match purpose {
-            Purpose::Tool(name) => Ok(Self::new(Place::Tool(name), config.egress.everywhere.clone(), source)),
+            Purpose::Tool(tool) => match tool.rules(config) {
+                Some(rules) => Ok(Self::new(Place::Tool(*tool), rules.clone(), source)),
+                None => return Err(format!("{} is switched off in {source}", tool.key())),
+            },
+            Purpose::Search => {
+                let Some(search) = &config.tools.search else {
+                    return Err(format!("there is no search engine in {source}: `tools.web.search.engine` names one"));
+                };
+                let place = Place::Search { base_url: search.upstream.base_url.clone() };
+                Ok(Self::new(place, search.upstream.rules.clone(), source))
+            }
             Purpose::Gateway => Ok(Self::new(Place::Gateway, config.gateway.rules.clone(), source)),
             Purpose::Provider(name) => {
                 let Some(provider) = config.providers.iter().find(|provider| provider.upstream.name == *name) else {
+                    if config.providers.is_empty() {
+                        return Err(format!("no provider is named {name:?}: there is none in {source}"));
+                    }
                     let known: Vec<_> = config.providers.iter().map(|one| one.upstream.name.as_str()).collect();
                     return Err(format!("no provider is named {name:?}; there are: {}", known.join(", ")));
                 };
@@ -87,7 +127,7 @@ impl Basis {
 
     fn new(place: Place, rules: PolicyRules, source: String) -> Self {
         let policy = match place {
-            Place::Provider { .. } => EgressPolicy::for_origin(rules),
+            Place::Provider { .. } | Place::Search { .. } => EgressPolicy::for_origin(rules),
             Place::Default | Place::Given | Place::Tool(_) | Place::Gateway => EgressPolicy::new(rules),
         };
         Self { place, policy, source, resolver: Resolver::default() }
@@ -114,13 +154,13 @@ impl Basis {
 
     /// Whether the operator writes the URLs.
     pub(super) fn is_operators(&self) -> bool {
-        matches!(self.place, Place::Provider { .. })
+        matches!(self.place, Place::Provider { .. } | Place::Search { .. })
     }
 
-    /// The provider's own URL.
+    /// The provider's or the search engine's own URL.
     pub(super) fn base_url(&self) -> Option<&TargetUrl> {
         match &self.place {
-            Place::Provider { base_url, .. } => Some(base_url),
+            Place::Provider { base_url, .. } | Place::Search { base_url } => Some(base_url),
             Place::Default | Place::Given | Place::Tool(_) | Place::Gateway => None,
         }
     }
@@ -131,30 +171,23 @@ impl Basis {
         match &self.place {
             Place::Default => "the default policy: public addresses only".to_owned(),
             Place::Given => "the policy given with --policy".to_owned(),
-            Place::Tool(name) => format!(
-                "the default policy and what `egress` adds to it in {source}: {name} has no settings of its own yet"
-            ),
+            Place::Tool(tool) => format!("the policy of `{}` in {source}", tool.key()),
+            Place::Search { .. } => format!("the policy of `tools.web.search` in {source}, for its engine"),
             Place::Gateway => format!("the policy of `gateway` in {source}, for URLs that API clients hand in"),
             Place::Provider { name, .. } => format!("the policy of provider {name} in {source}"),
         }
     }
 
-    /// Where these keys have to stand, and how they look there; `None` where there is no such place yet.
-    pub(super) fn place_of(&self, keys: &str) -> Option<String> {
+    /// Where these keys have to stand, and how they look there.
+    pub(super) fn place_of(&self, keys: &str) -> String {
         match &self.place {
-            Place::Default => Some(format!("{keys}, in the provider or in `gateway`")),
-            Place::Given => Some(format!("{keys}, in that policy")),
-            Place::Tool(_) => None,
-            Place::Gateway => Some(format!("gateway: {{ {keys} }}")),
-            Place::Provider { name, .. } => Some(format!("models: {{ providers: {{ {name:?}: {{ {keys} }} }} }}")),
-        }
-    }
-
-    /// What has no place for keys of its own yet.
-    pub(super) fn without_place(&self) -> String {
-        match &self.place {
-            Place::Tool(name) => format!("{name} has no settings of its own yet, so no configuration opens it"),
-            Place::Default | Place::Given | Place::Gateway | Place::Provider { .. } => String::new(),
+            Place::Default => format!("{keys}, in the provider, in `gateway` or in the tool"),
+            Place::Given => format!("{keys}, in that policy"),
+            Place::Tool(WebTool::Fetch) => format!("tools: {{ web: {{ fetch: {{ {keys} }} }} }}"),
+            Place::Tool(WebTool::Image) => format!("tools: {{ image: {{ {keys} }} }}"),
+            Place::Search { .. } => format!("tools: {{ web: {{ search: {{ {keys} }} }} }}"),
+            Place::Gateway => format!("gateway: {{ {keys} }}"),
+            Place::Provider { name, .. } => format!("models: {{ providers: {{ {name:?}: {{ {keys} }} }} }}"),
         }
     }
 }

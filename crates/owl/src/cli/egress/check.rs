@@ -10,7 +10,7 @@ use owl_egress::TargetUrl;
 use owl_egress::policy::Verdict;
 
 use super::super::config::BAD_CONFIGURATION;
-use super::super::{FAILED, failed, load, say};
+use super::super::{FAILED, failed, load_for_tools, say};
 use super::answers::{Names, Resolved};
 use super::basis::{Basis, Purpose};
 use super::reasoning::{Asked, Reasoning};
@@ -39,6 +39,7 @@ Examples:
   owl egress check http://169.254.169.254/latest/meta-data/
   owl egress check --for gateway https://images.example.com/cat.png
   owl egress check --for provider:gpu
+  owl egress check --for fetch http://wiki.corp.example/
   owl egress check --policy '{ allowHosts: [\"nas.lan\"] }' --resolve nas.lan=192.168.7.2 http://nas.lan:8000/
   owl egress check --offline --json http://0x7f.1/ | jq .verdict
   owl egress check --batch < rows.jsonl"
@@ -108,13 +109,14 @@ impl CheckCommand {
                 Err(problem) => Err(wrong(&format!("--policy:{problem}"))),
             },
             (Some(purpose), None) => {
-                let config: Config = load(&Overrides { config: self.config.clone(), ..Overrides::default() })?;
+                let overrides = Overrides { config: self.config.clone(), ..Overrides::default() };
+                let config: Config = load_for_tools(&overrides)?;
                 Basis::configured(purpose, &config).map_err(|message| wrong(&message))
             }
         }
     }
 
-    /// What is judged: the URLs, or the provider's own.
+    /// What is judged: the URLs, or the own one of the provider or the search engine.
     fn asked(&self, basis: &Basis) -> Result<Vec<Asked>, ExitCode> {
         match (self.urls.is_empty(), basis.base_url()) {
             (true, Some(target)) => Ok(vec![Asked::Target(TargetUrl::clone(target))]),

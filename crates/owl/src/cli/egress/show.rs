@@ -34,10 +34,7 @@ pub(super) fn text(basis: &Basis, reasoning: &Reasoning) -> String {
 /// What to do about a refusal.
 fn advice(basis: &Basis, reasoning: &Reasoning) -> Option<String> {
     match &reasoning.remedy {
-        Remedy::Write(keys) => Some(match basis.place_of(keys) {
-            Some(written) => format!("to open just this, write {written}"),
-            None => basis.without_place(),
-        }),
+        Remedy::Write(keys) => Some(format!("to open just this, write {}", basis.place_of(keys))),
         Remedy::Remove(entry) => Some(format!("to open it, {entry}")),
         Remedy::Nothing => Some("nothing opens it".to_owned()),
         Remedy::NotThePolicy => None,
@@ -52,7 +49,7 @@ pub(super) fn json(basis: &Basis, reasoning: &Reasoning) -> String {
         .map(|step| json!({ "step": step.name, "ok": !step.refused, "text": step.text }))
         .collect();
     let write = match &reasoning.remedy {
-        Remedy::Write(keys) => basis.place_of(keys),
+        Remedy::Write(keys) => Some(basis.place_of(keys)),
         Remedy::Remove(entry) => Some(entry.clone()),
         Remedy::Nothing | Remedy::NotThePolicy => None,
     };
