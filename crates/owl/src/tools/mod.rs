@@ -12,7 +12,7 @@ mod error;
 mod image;
 pub mod json;
 mod set;
-mod untrusted;
+pub mod untrusted;
 mod web;
 mod web_fetch;
 mod web_search;
