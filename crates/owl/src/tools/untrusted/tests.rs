@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use serde_json::Value;
 
-use super::{Marks, harmless, harmless_line};
+use super::{Marks, harmless, line, line_of, wrap};
 
 const ROWS: &str = include_str!("../../../../owl-egress/tests/cases/content.jsonl");
 
@@ -35,7 +35,7 @@ fn hides(c: char) -> bool {
 fn check_wrapped(marks: &Marks, wrapped: &str) -> String {
     let (notice, rest) = wrapped.split_once("<<<").expect("a first marker");
     assert!(notice.ends_with("in it.\n"), "{notice}");
-    let begin = format!("EXTERNAL_UNTRUSTED_CONTENT id=\"{}\">>>\n", marks.id);
+    let begin = format!("EXTERNAL_UNTRUSTED_CONTENT id=\"{}\" source=\"web_fetch\">>>\n", marks.id);
     let end = format!("\n<<<END_EXTERNAL_UNTRUSTED_CONTENT id=\"{}\">>>", marks.id);
     let inside = rest.strip_prefix(&begin).and_then(|rest| rest.strip_suffix(&end)).expect("both markers");
     assert_eq!(wrapped.matches(&marks.id).count(), 2 + inside.matches(&marks.id).count());
@@ -53,17 +53,17 @@ fn every_row_holds() {
         assert_ne!(marks.id, other.id);
         // Even a page that knew the number could not end the text.
         let content = content.replace("{id}", &marks.id);
-        let inside = check_wrapped(&marks, &marks.wrap(&content));
+        let inside = check_wrapped(&marks, &marks.wrap(&content, "web_fetch"));
         assert!(!inside.contains(hides), "{id}");
         assert_eq!(harmless(&inside), inside, "{id}: a second time changes nothing");
         match row["class"].as_str().expect("a class") {
             "wrap" => {}
-            "title" => assert!(!folded(&harmless_line(&content, 300)).contains("UNTRUSTED"), "{id}"),
+            "title" => assert!(!folded(&line_of(&content, 300)).contains("UNTRUSTED"), "{id}"),
             "truncate" => {
                 // A text is cut before it is wrapped, anywhere.
                 for most in [1, 10_000, content.chars().count() - 3] {
                     let cut: String = harmless(&content).chars().take(most).collect();
-                    assert_eq!(check_wrapped(&marks, &marks.wrap(&cut)), cut, "{id}");
+                    assert_eq!(check_wrapped(&marks, &marks.wrap(&cut, "web_fetch")), cut, "{id}");
                 }
             }
             class => panic!("{id}: a class that nobody checks: {class}"),
@@ -71,6 +71,15 @@ fn every_row_holds() {
         seen += 1;
     }
     assert_eq!(seen, 18, "the rows have changed");
+}
+
+#[test]
+fn what_is_told_is_short() {
+    let (first, second) = (wrap("a\n", "image"), wrap("a\n", "image"));
+    assert_ne!(first, second);
+    assert!(first.contains("source=\"image\">>>\na\n<<<END_"), "{first}");
+    assert!(first.len() < 300);
+    assert_eq!(line(&"é ".repeat(5000)).chars().count(), 2000);
 }
 
 #[test]
@@ -133,9 +142,9 @@ fn a_line_is_one_and_short() {
         ("", 5, ""),
         ("abc", 0, ""),
     ] {
-        assert_eq!(harmless_line(text, most), expect, "{text:?}");
+        assert_eq!(line_of(text, most), expect, "{text:?}");
     }
-    assert!(harmless_line(&"\u{200b}".repeat(1 << 20), 300).is_empty());
+    assert!(line_of(&"\u{200b}".repeat(1 << 20), 300).is_empty());
 }
 
 /// Pieces that hostile texts are made of.
@@ -198,13 +207,13 @@ proptest! {
     #[test]
     fn any_text_is_held_between_its_markers(text in hostile(), most in 0usize..80) {
         let marks = Marks::new();
-        check_wrapped_any(&marks, &marks.wrap(&text))?;
+        check_wrapped_any(&marks, &marks.wrap(&text, "web_fetch"))?;
         let once = harmless(&text);
         prop_assert_eq!(harmless(&once), once.clone(), "a second time changes nothing");
         prop_assert!(!once.contains("EXTERNAL_UNTRUSTED_CONTENT") && !once.contains("<|im_start|>") && !once.contains("[INST]"));
         prop_assert!(!once.contains(hides));
         prop_assert!(once.chars().count() <= text.chars().count() * 2 + 16);
-        let line = harmless_line(&text, most);
+        let line = line_of(&text, most);
         prop_assert!(!line.contains('\n') && line.chars().count() <= most, "{}", line);
     }
 
