@@ -8,6 +8,7 @@
 //! tools; `json.rs` is how doors write them.
 
 mod arguments;
+mod cache;
 mod error;
 mod image;
 pub mod json;

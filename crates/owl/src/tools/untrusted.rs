@@ -47,7 +47,6 @@ impl Marks {
     /// from. Nothing is cut: a text that must be short is cut before.
     pub fn wrap(&self, text: &str, source: &str) -> String {
         let (id, name, text) = (&self.id, marker::NAME, harmless(text));
-        let text = text.trim_end_matches('\n');
         format!("{NOTICE}\n<<<{name} id=\"{id}\" source=\"{source}\">>>\n{text}\n<<<END_{name} id=\"{id}\">>>")
     }
 }
@@ -55,6 +54,19 @@ impl Marks {
 /// The text between markers of its own: see [`Marks::wrap`].
 pub fn wrap(text: &str, source: &str) -> String {
     Marks::new().wrap(text, source)
+}
+
+/// What stands between the markers of a wrapped text, for a person, who obeys no page; any other text is given back whole.
+pub fn unwrapped(wrapped: &str) -> &str {
+    let inside = || {
+        let (_, rest) = wrapped.split_once(&format!("<<<{} id=\"", marker::NAME))?;
+        let (head, rest) = rest.split_once(">>>\n")?;
+        let (id, _) = head.split_once('"')?;
+        // An empty text has its line end, too.
+        let end = rest.rfind(&format!("<<<END_{} id=\"{id}\">>>", marker::NAME))?;
+        rest[..end].strip_suffix('\n')
+    };
+    inside().unwrap_or(wrapped)
 }
 
 /// The text without anything that poses as something else: see the module's words.

@@ -21,5 +21,18 @@ pub(super) fn failed(error: &WebError, key: &str) -> ToolError {
         },
         _ => None,
     };
-    ToolError { for_operator, ..ToolError::new(fault, error.code(), error.to_string()) }
+    let retry_after = match error {
+        WebError::RateLimited(limited) => Some(limited.retry_after),
+        _ => None,
+    };
+    let hint = match error {
+        WebError::Denied(_) | WebError::RedirectRefused(_) => {
+            Some("whoever runs Owl may open it: the log says with which key".to_owned())
+        }
+        WebError::BodyTooLarge(_) => Some(format!("{key}.maxBytes sets the limit")),
+        WebError::TotalTimeout(_) => Some(format!("{key}.timeout sets the limit")),
+        WebError::TooManyRedirects(_) => Some(format!("{key}.maxRedirects sets the limit")),
+        _ => None,
+    };
+    ToolError { for_operator, retry_after, hint, ..ToolError::new(fault, error.code(), error.to_string()) }
 }

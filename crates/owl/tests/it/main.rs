@@ -67,3 +67,4 @@ mod init;
 #[cfg(test)]
 mod models;
 mod way_out;
+mod web_fetch;

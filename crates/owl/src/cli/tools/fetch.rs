@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::{Call, FAILED, FromFile, between_markers, headline, note, plain, text, write_text};
+use super::{Call, FAILED, FromFile, headline, note, plain, text, write_text};
 use crate::tools::ToolResult;
+use crate::tools::untrusted::unwrapped;
 
 /// Reads a page as a model would: its main content as Markdown
 ///
@@ -86,6 +87,9 @@ impl FetchCommand {
         let max_chars = max_chars.map(|most| json!(most)).or_else(|| cap.map(|cap| json!(cap)));
         let optional =
             [("maxChars", max_chars), ("startIndex", start.map(Value::from)), ("selector", selector.map(Value::from))];
+        if links {
+            arguments.insert("links".to_owned(), true.into());
+        }
         arguments.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
         let call = Call { tool: "web_fetch", arguments, no_private, sees: false, json };
         call.run(config, |result| show(result, links)).await
@@ -101,9 +105,9 @@ fn show(result: &ToolResult, links: bool) -> io::Result<ExitCode> {
     let details = &result.details;
     let status = details.get("status").and_then(Value::as_u64).unwrap_or_default();
     let shown_status = if status == 0 { String::new() } else { format!("status {status}") };
-    let title = between_markers(text(details, "title"));
+    let title = unwrapped(text(details, "title"));
     headline(title, &[text(details, "finalUrl"), &shown_status, text(details, "contentType")])?;
-    write_text(between_markers(text(details, "text")))?;
+    write_text(unwrapped(text(details, "text")))?;
     if links {
         write_text(&links_of(details))?;
     }
@@ -125,7 +129,7 @@ fn links_of(details: &Value) -> String {
     for link in links {
         let line = match link {
             Value::String(url) => url.clone(),
-            link => format!("{} {}", text(link, "url"), between_markers(text(link, "text"))),
+            link => format!("{} {}", text(link, "url"), unwrapped(text(link, "text"))),
         };
         lines.push_str(&super::one_line(&line));
         lines.push('\n');

@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Map;
 
-use super::{BAD_CONFIGURATION, Call, between_markers, failed, load_for_tools, note, text, write_text};
+use super::{BAD_CONFIGURATION, Call, failed, load_for_tools, note, text, write_text};
 use crate::config::Overrides;
+use crate::tools::untrusted::unwrapped;
 use crate::tools::{Content, ToolResult};
 
 /// Asks a model that sees about pictures
@@ -105,7 +106,7 @@ impl ImageCommand {
 }
 
 fn show(result: &ToolResult) -> io::Result<ExitCode> {
-    write_text(between_markers(text(&result.details, "text")))?;
+    write_text(unwrapped(text(&result.details, "text")))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -171,47 +171,9 @@ fn text<'a>(details: &'a Value, key: &str) -> &'a str {
     details.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What stands between the markers that a model is shown around a text from outside: a person does not obey what a page says.
-fn between_markers(wrapped: &str) -> &str {
-    let Some((first, rest)) = wrapped.split_once('\n') else { return wrapped };
-    let Some(id) = marker_id(first) else { return wrapped };
-    let Some(end) = rest.rfind(id) else { return wrapped };
-    let inner = rest[..end].rfind('\n').map_or("", |line| &rest[..line]);
-    // The lines in front say where it is from, up to a rule.
-    match inner.split_once("\n---\n") {
-        Some((head, inner)) if head.lines().count() <= PREAMBLE && head.starts_with("Source:") => inner,
-        Some(_) | None => inner,
-    }
-}
-
-/// The most lines that say where a text is from.
-const PREAMBLE: usize = 4;
-
-/// The 128 random bits of a marker, in hexadecimal.
-fn marker_id(line: &str) -> Option<&str> {
-    const LENGTH: usize = 32;
-    line.split(|letter: char| !letter.is_ascii_hexdigit()).find(|word| word.len() == LENGTH)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn markers_are_for_models() {
-        let id = "0123456789abcdef0123456789abcdef";
-        let check = |wrapped: &str, expect: &str| assert_eq!(between_markers(wrapped), expect, "{wrapped:?}");
-        check(&format!("<<<A id=\"{id}\">>>\nfirst\nlast\n<<<END id=\"{id}\">>>"), "first\nlast");
-        check(
-            &format!("<<<A id=\"{id}\">>>\nSource: a page\n---\nfirst\n---\nlast\n<<<END id=\"{id}\">>>\n"),
-            "first\n---\nlast",
-        );
-        check(&format!("<<<A id=\"{id}\">>>\n<<<END id=\"{id}\">>>"), "");
-        check(&format!("<<<A id=\"{id}\">>>\ncut"), &format!("<<<A id=\"{id}\">>>\ncut"));
-        check("a page\nof its own", "a page\nof its own");
-        check("one line", "one line");
-        check("", "");
-    }
 
     #[test]
     fn a_line_is_one_line() {

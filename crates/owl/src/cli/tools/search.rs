@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Call, FromFile, headline, one_line, text, write_text};
 use crate::tools::ToolResult;
+use crate::tools::untrusted::unwrapped;
 
 /// Searches the web with the engine that the configuration names
 ///
@@ -99,7 +100,7 @@ fn show(result: &ToolResult) -> io::Result<ExitCode> {
 fn listed(results: &[Value]) -> String {
     let mut out = String::new();
     for (index, result) in results.iter().enumerate() {
-        let line = |key: &str| one_line(super::between_markers(text(result, key)));
+        let line = |key: &str| one_line(unwrapped(text(result, key)));
         let (title, url) = (line("title"), line("url"));
         if index > 0 {
             out.push('\n');

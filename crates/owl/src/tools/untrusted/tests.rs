@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use serde_json::Value;
 
-use super::{Marks, harmless, line, line_of, wrap};
+use super::{Marks, harmless, line, line_of, unwrapped, wrap};
 
 const ROWS: &str = include_str!("../../../../owl-egress/tests/cases/content.jsonl");
 
@@ -75,11 +75,22 @@ fn every_row_holds() {
 
 #[test]
 fn what_is_told_is_short() {
-    let (first, second) = (wrap("a\n", "image"), wrap("a\n", "image"));
+    let (first, second) = (wrap("a", "image"), wrap("a", "image"));
     assert_ne!(first, second);
     assert!(first.contains("source=\"image\">>>\na\n<<<END_"), "{first}");
     assert!(first.len() < 300);
     assert_eq!(line(&"é ".repeat(5000)).chars().count(), 2000);
+}
+
+#[test]
+fn a_person_reads_what_is_inside() {
+    for text in ["", "a", "a\n\nb", ">>>\n", "<<<\"x", "\n<<<END"] {
+        let wrapped = wrap(text, "image");
+        assert_eq!(unwrapped(&wrapped), text);
+        assert_eq!(unwrapped(&format!("In front.\n{wrapped}\nBehind.")), text);
+        assert_eq!(unwrapped(&wrapped[..wrapped.len() - 1]), &wrapped[..wrapped.len() - 1], "cut");
+        assert_eq!(unwrapped(text), text);
+    }
 }
 
 #[test]
