@@ -72,6 +72,7 @@ fn every_configuration_in_the_documents_loads() {
         };
         fs::write(folder.path().join(name), content).expect("written");
     }
+    fs::create_dir(folder.path().join("pictures")).expect("a folder");
     let file = folder.path().join("owl.json5");
     let mut count = 0;
     for document in documents() {
@@ -80,12 +81,20 @@ fn every_configuration_in_the_documents_loads() {
             fs::write(&file, &block).expect("written");
             let overrides = Overrides { config: Some(file.clone()), ..Overrides::default() };
             let place = format!("{}:{line}", document.display());
-            match Config::load_with(&overrides, &Environment::these(variables(&block))) {
+            let environment = Environment::these(variables(&block));
+            // A configuration for the tools alone has no provider.
+            let loaded = if block.contains("models:") {
+                Config::load_with(&overrides, &environment)
+            } else {
+                Config::load_for_tools(&overrides, &environment)
+            };
+            match loaded {
                 Ok(config) => {
                     let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
                     assert!(warnings.is_empty(), "{place}: {warnings:?}");
                     let network = config.egress.network(std::sync::Arc::new(owl_egress::audit::LogSink));
                     owl::gateway::Gateway::new(config.providers, &network)
+                        .and_then(|gateway| gateway.with_tools(config.tools, &network))
                         .unwrap_or_else(|error| panic!("{place}: {error}"));
                 }
                 Err(problems) => panic!("{place}:\n{problems}"),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{Owl, run};
 
 /// An uncompressed picture of this size, every pixel grey.
-fn bmp(width: u32, height: u32) -> Vec<u8> {
+pub(crate) fn bmp(width: u32, height: u32) -> Vec<u8> {
     let row = (width * 3).next_multiple_of(4);
     let size = row * height;
     let mut bytes = b"BM".to_vec();

@@ -66,5 +66,7 @@ mod image;
 mod init;
 #[cfg(test)]
 mod models;
+#[cfg(test)]
+mod tools_cli;
 mod way_out;
 mod web_fetch;
