@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use ::http::{HeaderValue, header};
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt as _, Limited};
-use owl_egress::{Network, UpstreamClient, UpstreamOptions, UpstreamRequest};
+use owl_egress::{EgressError, Network, UpstreamClient, UpstreamOptions, UpstreamRequest};
 use serde_json::{Value, json};
 
 use self::engine::{Answer, Asking, Engine, Hit};
@@ -129,6 +129,22 @@ impl WebSearch {
 impl Tool for WebSearch {
     fn definition(&self) -> &Definition {
         &self.definition
+    }
+
+    fn admit(&self) -> BoxFuture<'_, Result<(), ToolStartError>> {
+        Box::pin(async {
+            for warning in self.client.tls_warnings() {
+                tracing::warn!(tool = KEY, "{warning}");
+            }
+            match self.client.admit().await {
+                Ok(_) => Ok(()),
+                Err(EgressError::Denied(denied)) => Err(ToolStartError::Denied { key: KEY, denied }),
+                Err(error) => {
+                    tracing::warn!(tool = KEY, "the search engine is not ready: {error}");
+                    Ok(())
+                }
+            }
+        })
     }
 
     fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Result<ToolResult, ToolError>> {

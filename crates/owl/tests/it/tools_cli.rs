@@ -1,6 +1,7 @@
 //! The tools as a person calls them: `owl tools`, `owl search`, `owl image`.
 
 use owl_testkit::InferenceServer;
+use owl_testkit::certificates::Authority;
 use owl_testkit::web::{Answer, WebServer};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
@@ -131,6 +132,47 @@ fn a_private_engine_is_closed_opened_and_narrowed_again() {
         check("allowPrivateNetwork: true,", &["--no-private"], 1).await;
         // No flag opens anything.
         check("", &["--allow-private-network"], 2).await;
+    });
+}
+
+#[test]
+fn a_private_engine_that_is_closed_stops_the_gateway_s_start() {
+    run(async {
+        let (web, server) = (engine(), one_model());
+        let place = Place::at(&server.base_url());
+        place.write("owl.json5", &search_config(&web.origin(), ""));
+        let ended = place.owl(&["serve", "--listen", "127.0.0.1:0"]);
+        assert_eq!((ended.code, web.log().opened()), (Some(1), 0));
+        check_parts(&ended.stderr, &["owl: tools.web.search: ", "`allowPrivateNetwork: true` opens it"]);
+        // A command that asks nobody there does not care.
+        assert_eq!(place.owl(&["tools"]).code, Some(0));
+    });
+}
+
+#[test]
+fn a_tool_trusts_its_own_authority_beside_the_system_s() {
+    run(async {
+        let server = one_model();
+        let place = with_picture(&server);
+        let (system, corp) = (Authority::new("system"), Authority::new("corp"));
+        place.write("system.pem", system.certificate());
+        place.write("corp.pem", corp.certificate());
+        let place = place.with("SSL_CERT_FILE", "system.pem");
+        let webs = [&system, &corp].map(|authority| {
+            let web = WebServer::start_tls(&authority.server(&["localhost"]).server_tls());
+            web.on("/owl.bmp", Answer::ok(bmp(4, 2)));
+            web
+        });
+        let check = |tls: &str, codes: [i32; 2]| {
+            place.write("owl.json5", &format!("{{ tools: {{ image: {{ allowPrivateNetwork: true, {tls} }} }} }}"));
+            let found = webs.each_ref().map(|web| {
+                let url = format!("{}/owl.bmp", web.origin());
+                place.owl(&["image", "-m", "tiny-chat", &url]).code.unwrap_or(-1)
+            });
+            assert_eq!(found, codes, "{tls}");
+        };
+        check("", [0, 1]);
+        check("tls: { ca: \"corp.pem\" }", [0, 0]);
     });
 }
 

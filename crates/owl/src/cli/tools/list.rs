@@ -2,13 +2,14 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use owl_egress::PolicyRules;
+use owl_egress::audit::LogSink;
 use serde_json::{Value, json};
 
 use super::{FromFile, end_of_output, failed, json_line, say};
-use crate::audit::AuditLog;
 use crate::config::{Config, ToolsConfig};
 use crate::gateway::Gateway;
 use crate::tools;
@@ -74,8 +75,8 @@ impl ToolsCommand {
 }
 
 fn schemas(config: Config) -> Result<Value, ExitCode> {
-    let audit = AuditLog::start(&config.store);
-    let network = config.egress.network(audit.sink());
+    // Nothing is asked of anybody, so that there is nothing to keep.
+    let network = config.egress.network(Arc::new(LogSink));
     let built = Gateway::new(Vec::new(), &network).and_then(|gateway| gateway.with_tools(config.tools, &network));
     let gateway = built.map_err(|error| failed(&error.to_string()))?;
     let all: Vec<Value> = gateway.tools().all().iter().map(|tool| tools::json::definition(tool.definition())).collect();
