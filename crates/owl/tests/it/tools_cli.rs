@@ -1,4 +1,4 @@
-//! The tools as a person calls them: `owl tools`, `owl search`, `owl image`.
+//! The tools as a person calls them: `owl tools`, `owl fetch`, `owl search`, `owl image`.
 
 use owl_testkit::InferenceServer;
 use owl_testkit::certificates::Authority;
@@ -113,6 +113,86 @@ fn json_is_what_programs_get() {
         assert_eq!(told["error"]["type"], "invalid_request_error");
         // The person at the terminal is the operator.
         check_parts(&ended.stderr, &["owl: ", "tools.web.search", "`allowPrivateNetwork: true` opens it"]);
+    });
+}
+
+/// A server with a text of ten lines, a page of an error, and a place for whoever may fetch from it.
+fn pages() -> (WebServer, Place) {
+    let web = WebServer::start();
+    let lines: Vec<String> = (0..10).map(|line| format!("Line {line} of the text about owls.")).collect();
+    let text = |answer: Answer| answer.header("Content-Type", "text/plain; charset=utf-8");
+    web.on("/owls.txt", text(Answer::ok(lines.join("\n"))));
+    web.on("/escape.txt", text(Answer::ok("before \u{1b}]0;owned\u{1b}\\ behind")));
+    web.on("/none.txt", text(Answer::status(404).body("There is no such text.")));
+    web.on("/robots.txt", text(Answer::ok("User-agent: *\nDisallow: /")));
+    let place = Place::new();
+    place.write("owl.json5", "{ tools: { web: { fetch: { allowPrivateNetwork: true, respectRobots: true } } } }");
+    (web, place)
+}
+
+#[test]
+fn a_page_reads_as_it_is_without_a_marker() {
+    run(async {
+        let (web, place) = pages();
+        let url = |path: &str| format!("{}{path}", web.origin());
+        let ended = place.owl(&["fetch", &url("/owls.txt")]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        assert_eq!(ended.stdout.lines().count(), 10, "{}", ended.stdout);
+        assert!(ended.stdout.starts_with("Line 0 of the text"), "{}", ended.stdout);
+        // A person is not asked to obey robots.txt.
+        assert!(web.requests().iter().all(|request| request.path == "/owls.txt"));
+        let ended = place.owl(&["fetch", &url("/escape.txt")]);
+        check_parts(&ended.stdout, &["before ", " behind"]);
+        assert!(!ended.stdout.contains(['\u{1b}', '\u{7}']), "{:?}", ended.stdout);
+    });
+}
+
+#[test]
+fn a_long_page_is_read_piece_by_piece() {
+    run(async {
+        let (web, place) = pages();
+        let url = format!("{}/owls.txt", web.origin());
+        let ended = place.owl(&["fetch", "--max-chars", "100", &url]);
+        assert_eq!(ended.code, Some(0));
+        check_parts(&ended.stderr, &["note: there is more; --start "]);
+        let next = ended.stderr.split("--start ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a number");
+        let rest = place.owl(&["fetch", "--start", next, &url]);
+        assert_eq!((rest.code, rest.stderr.as_str()), (Some(0), ""));
+        let whole = place.owl(&["fetch", &url]).stdout;
+        assert_eq!(format!("{}{}", ended.stdout, rest.stdout).replace('\n', ""), whole.replace('\n', ""));
+    });
+}
+
+#[test]
+fn an_error_s_page_is_printed_and_ends_as_a_failure() {
+    run(async {
+        let (web, place) = pages();
+        let url = format!("{}/none.txt", web.origin());
+        let ended = place.owl(&["fetch", &url]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "There is no such text.\n"));
+        check_parts(&ended.stderr, &["owl: http://", "answered with status 404"]);
+        let told = outcome(&place.owl(&["fetch", "--json", &url]));
+        assert_eq!((&told["ok"], &told["result"]["details"]["status"]), (&json!(true), &json!(404)));
+    });
+}
+
+#[test]
+fn a_private_page_is_refused_opened_and_remembered() {
+    run(async {
+        let (web, place) = pages();
+        let url = format!("{}/owls.txt", web.origin());
+        let ended = place.owl(&["fetch", "--no-private", &url]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+        place.write("owl.json5", "{}");
+        for flags in [&[][..], &["--no-private"]] {
+            let ended = place.owl(&[&["fetch"], flags, &[url.as_str()]].concat());
+            assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+            check_parts(&ended.stderr, &["owl: ", "127.0.0.1", "allowHosts"]);
+        }
+        assert_eq!(web.log().opened(), 0, "nothing was connected to");
+        check_parts(&place.owl(&["audit", "--json"]).stdout, &["tool web_fetch", "127.0.0.1"]);
+        place.write("owl.json5", "{ tools: { web: { fetch: { allowCidrs: [\"127.0.0.0/8\"] } } } }");
+        assert_eq!(place.owl(&["fetch", &url]).code, Some(0));
     });
 }
 

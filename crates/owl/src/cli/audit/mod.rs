@@ -15,7 +15,7 @@ use clap::Args;
 use super::chat::end_of_output;
 use super::chat::screen::note;
 use super::config::BAD_CONFIGURATION;
-use super::{failed, load};
+use super::{failed, load_for_tools};
 use crate::audit::{AuditFilter, AuditReader};
 use crate::config::Overrides;
 use crate::store::StoreError;
@@ -162,7 +162,7 @@ impl AuditCommand {
             return Ok(Some(path.clone()));
         }
         let overrides = Overrides { config: self.config.clone(), ..Overrides::default() };
-        match load(&overrides) {
+        match load_for_tools(&overrides) {
             Ok(config) => Ok(config.store.path),
             Err(code) => {
                 note("owl: to read a store without its configuration, name it: owl audit --store FILE");

@@ -85,11 +85,12 @@ impl FetchCommand {
         arguments.insert("url".to_owned(), with_scheme(&url).into());
         arguments.insert("extractMode".to_owned(), mode.word().into());
         let max_chars = max_chars.map(|most| json!(most)).or_else(|| cap.map(|cap| json!(cap)));
-        let optional =
-            [("maxChars", max_chars), ("startIndex", start.map(Value::from)), ("selector", selector.map(Value::from))];
-        if links {
-            arguments.insert("links".to_owned(), true.into());
-        }
+        let optional = [
+            ("maxChars", max_chars),
+            ("startIndex", start.map(Value::from)),
+            ("selector", selector.map(Value::from)),
+            ("links", links.then_some(Value::Bool(true))),
+        ];
         arguments.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
         let call = Call { tool: "web_fetch", arguments, no_private, sees: false, json };
         call.run(config, |result| show(result, links)).await

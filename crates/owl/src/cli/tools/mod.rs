@@ -124,14 +124,14 @@ fn missing(tool: &str, tools: &ToolsConfig) -> Option<ToolError> {
 
 /// Says why a call failed, to the one person who may know everything.
 fn tell(error: &ToolError, as_json: bool) -> ExitCode {
-    // The JSON has the message and the hint; what is for the operator alone is on standard error either way.
-    match &error.for_operator {
-        Some(whole) => note(&format!("owl: {}", plain(whole))),
-        None if as_json => {}
-        None => note(&format!("owl: {}", plain(&error.message))),
-    }
-    if let (Some(hint), false) = (&error.hint, as_json) {
-        note(&format!("  help: {}", plain(hint)));
+    match (&error.for_operator, as_json) {
+        // The whole of it, with the key that opens: more than the JSON has, and more than the hint says.
+        (Some(whole), _) => note(&format!("owl: {}", plain(whole))),
+        (None, true) => {}
+        (None, false) => {
+            note(&format!("owl: {}", plain(&error.message)));
+            error.hint.iter().for_each(|hint| note(&format!("  help: {}", plain(hint))));
+        }
     }
     ExitCode::from(if error.fault == ToolFault::Arguments { BAD_CONFIGURATION } else { FAILED })
 }

@@ -249,6 +249,18 @@ fn an_engine_s_public_address_stands_behind_its_name_only() {
 }
 
 #[test]
+fn what_a_variable_puts_into_an_engine_s_words_is_not_shown() {
+    let text = with_provider(
+        "tools: { web: { search: { baseUrl: \"https://find.corp.example\", engine: { type: \"http\", method: \"POST\",\n\
+         path: \"find?key=${KEY}\", body: { q: \"{query}\", key: [\"${KEY}\"] }, results: \"/hits\" } } } }",
+    );
+    let shown = effective(&text, &Overrides::default(), &[("KEY", "CANARY")]).expect("right").show();
+    assert!(!shown.contains("CANARY"), "{shown}");
+    assert!(shown.contains("path: \"****\", // owl.json5:3:7, from KEY"), "{shown}");
+    assert!(shown.contains("q: \"{query}\","), "{shown}");
+}
+
+#[test]
 fn a_tool_opens_nothing_for_another() {
     let config = config(
         "web: { fetch: { allowPrivateNetwork: true }, search: { engine: \"searxng\", baseUrl: \"http://searx.lan\",\n\
