@@ -63,10 +63,12 @@ mod egress_check;
 mod egress_invariants;
 #[cfg(test)]
 mod image;
+#[cfg(test)]
 mod init;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
 mod tools_cli;
+#[cfg(test)]
 mod way_out;
 mod web_fetch;
