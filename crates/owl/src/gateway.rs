@@ -3,6 +3,7 @@
 //! It knows the providers, routes a request to one of them, and keeps their lists of models fresh. It speaks no protocol
 //! of its own: doors translate theirs into one call here.
 
+mod tool_call;
 mod vision;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use owl_wire::{FormFacts, JsonError, RequestFacts};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
+use self::tool_call::CallRecord;
 use crate::config::{MediaConfig, ProviderConfig, ToolsConfig};
 use crate::context::RequestContext;
 use crate::media::{Inlined, Media, SettleError};
@@ -176,6 +178,13 @@ impl Gateway {
         Ok(self)
     }
 
+    /// The tools for models, built already.
+    #[must_use]
+    pub fn with_tool_set(mut self, tools: ToolSet) -> Self {
+        self.tools = tools;
+        self
+    }
+
     /// The tools for models.
     pub fn tools(&self) -> &ToolSet {
         &self.tools
@@ -322,7 +331,7 @@ impl Gateway {
         routed.destination.provider.forward(ctx, routed.outgoing).await
     }
 
-    /// Calls a tool.
+    /// Calls a tool, and leaves a line in the log.
     ///
     /// # Cancel safety
     /// Dropping the future ends what the tool does at once.
@@ -331,7 +340,10 @@ impl Gateway {
     /// [`ToolError`]: there is no such tool, or its own failure.
     pub async fn call_tool(&self, ctx: &RequestContext, asked: ToolRequest<'_>) -> Result<ToolResult, ToolError> {
         let ToolRequest { name, arguments, asker, sees, progress } = asked;
-        self.tools.call(name, ToolCall { ctx, asker, sees, vision: self, progress, arguments }).await
+        let mut record = CallRecord::begin(ctx, name);
+        let result = self.tools.call(name, ToolCall { ctx, asker, sees, vision: self, progress, arguments }).await;
+        record.note(&result);
+        result
     }
 
     fn named(&self, name: &str) -> Result<&Arc<Provider>, Failure> {

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`config`] (what the operator wrote), [`context`] (one request), [`gateway`] (the middle, the only
 //! thing a door holds), [`provider`] (the inference servers), [`media`] (the URLs in requests), [`tools`] (what models may use), [`server`] (the HTTP
-//! door), [`cli`] (the commands); beside them [`store`] (the file in which Owl remembers) and [`audit`] (what it remembers
+//! door), [`mcp`] (the MCP door), [`cli`] (the commands); beside them [`store`] (the file in which Owl remembers) and [`audit`] (what it remembers
 //! of its connections).
 
 pub mod audit;
@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod gateway;
+pub mod mcp;
 pub mod media;
 pub mod provider;
 pub mod server;

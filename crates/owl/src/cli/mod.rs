@@ -7,9 +7,11 @@ pub mod chat;
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod doors;
 pub mod egress;
 pub mod init;
 pub mod manual;
+pub mod mcp;
 pub mod models;
 pub mod serve;
 pub mod tools;
@@ -65,6 +67,7 @@ enum Command {
         #[command(subcommand)]
         command: egress::EgressCommand,
     },
+    Mcp(mcp::McpCommand),
     Demo(demo::DemoCommand),
     Completions(manual::CompletionsCommand),
     Man(manual::ManCommand),
@@ -96,6 +99,7 @@ impl Cli {
                 ran.unwrap_or_else(|error| failed(&format!("the output cannot be written: {error}")))
             }
             Command::Egress { command } => command.run().await,
+            Command::Mcp(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),

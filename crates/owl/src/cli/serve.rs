@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::select_all;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::doors::Doors;
 use super::{FAILED, failed, load, log};
 use crate::audit::AuditLog;
 use crate::config::{Config, Overrides};
@@ -67,7 +68,7 @@ async fn serve(config: Config) -> ExitCode {
     let stopped = asked_to_stop(1);
     tracing::info!("listening on {}", server.origin());
     let mut refreshing = gateway.keep_fresh();
-    let ended = run_until_stopped(server, stopped).await;
+    let ended = run_until_stopped(Doors::new(server, &gateway), stopped).await;
     // The last that hold the gateway: with it end its idle connections, of which the audit wants to know.
     refreshing.shutdown().await;
     drop(gateway);
@@ -84,10 +85,10 @@ async fn serve(config: Config) -> ExitCode {
 ///
 /// # Errors
 /// It was asked a second time.
-pub(super) async fn run_until_stopped(server: Server, stopped: impl Future<Output = ()>) -> Result<(), &'static str> {
+pub(super) async fn run_until_stopped(doors: Doors, stopped: impl Future<Output = ()>) -> Result<(), &'static str> {
     let hurried = asked_to_stop(2);
     tokio::select! {
-        () = server.run(stopped) => Ok(()),
+        () = doors.run(stopped) => Ok(()),
         () = hurried => Err("told to stop a second time: the open requests were broken off"),
     }
 }

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -47,14 +47,35 @@ impl Admission {
     }
 
     fn look_for_pages(&self, request: &Parts) -> Result<(), Stranger> {
-        if let Some(origin) = request.headers.get(header::ORIGIN) {
-            let named = |allowed: &String| allowed == "*" || allowed.as_bytes() == origin.as_bytes();
-            return if self.origins.iter().any(named) { Ok(()) } else { Err(Stranger::ForeignPage) };
+        if request.headers.contains_key(header::ORIGIN) {
+            return self.judge_origin(request);
         }
-        let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
-        if host.is_none_or(is_this_machine) { Ok(()) } else { Err(Stranger::ForeignHost) }
+        if host(request).is_none_or(is_this_machine) { Ok(()) } else { Err(Stranger::ForeignHost) }
     }
+
+    /// Whether the page that asks may ask, if it is one: it is of an origin that is named, or of this listener's own. MCP wants
+    /// this of every request, whatever key it shows.
+    pub(crate) fn judge_origin(&self, request: &Parts) -> Result<(), Stranger> {
+        let Some(origin) = request.headers.get(header::ORIGIN) else {
+            return Ok(());
+        };
+        let named = |allowed: &String| allowed == "*" || allowed.as_bytes() == origin.as_bytes();
+        let is_own = host(request).is_some_and(|host| is_this_machine(host) && is_page_of(origin, host));
+        if is_own || self.origins.iter().any(named) { Ok(()) } else { Err(Stranger::ForeignPage) }
+    }
+}
+
+fn host(request: &Parts) -> Option<&str> {
+    let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.or_else(|| request.uri.authority().map(http::uri::Authority::as_str))
+}
+
+fn is_page_of(origin: &HeaderValue, host: &str) -> bool {
+    let authority = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")));
+    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
 }
 
 /// Whether a `Host` is a literal address, a localhost name (RFC 6761, section 6.3) or a name without a dot: none that a
@@ -134,7 +155,6 @@ fn shown_keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
     use owl_egress::Secret;
 
     use super::*;
@@ -206,9 +226,31 @@ mod tests {
             Err(Stranger::ForeignPage),
         );
         check(&[], "GET", &[("host", "a.example:6950")], Err(Stranger::ForeignHost));
+        // A page of the listener's own, and of another port on this machine.
+        let own = [("host", "localhost:6950"), ("origin", "http://localhost:6950")];
+        check(&[], "POST", &own, Ok(()));
+        let other = [("host", "localhost:6950"), ("origin", "http://localhost:3000")];
+        check(&[], "POST", &other, Err(Stranger::ForeignPage));
         check(&["https://a.example"], "POST", &[("host", "localhost"), ("origin", "https://a.example")], Ok(()));
         check(&["*"], "POST", &[("host", "localhost"), ("origin", "null")], Ok(()));
         check(&[], "OPTIONS", &[("access-control-request-method", "POST")], Err(Stranger::ForeignPage));
+    }
+
+    #[test]
+    fn whatever_key_it_shows_no_foreign_page_speaks_mcp() {
+        let check = |host: &str, origin: &str, expect: Result<(), Stranger>| {
+            let keys = ClientKeys::new(&[ClientKey { name: "ci".to_owned(), key: Secret::new("key-one") }]);
+            let admission = Admission { keys, origins: vec!["https://a.example".to_owned()] };
+            let request = http::Request::builder().uri("/mcp").header("host", host).header("origin", origin);
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(admission.judge_origin(&parts), expect, "{host} {origin}");
+        };
+        check("owl.corp.example", "https://a.example", Ok(()));
+        check("127.0.0.1:6950", "http://127.0.0.1:6950", Ok(()));
+        check("127.0.0.1:6950", "http://127.0.0.1:6951", Err(Stranger::ForeignPage));
+        check("owl.corp.example", "https://b.example", Err(Stranger::ForeignPage));
+        check("b.example", "http://b.example", Err(Stranger::ForeignPage));
+        check("127.0.0.1:6950", "null", Err(Stranger::ForeignPage));
     }
 
     #[test]

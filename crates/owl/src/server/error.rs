@@ -5,12 +5,14 @@
 
 use std::borrow::Cow;
 
+use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use owl_egress::{EgressError, WebError};
 use owl_wire::ErrorBody;
 
 use super::record::Answer;
 use super::routes::json;
+use super::tools;
 use crate::media::{MediaFailure, MediaProblem};
 use crate::provider::{Failure, UpstreamFailure};
 
@@ -69,9 +71,9 @@ codes! {
     PROVIDER_REQUIRED = "provider_required", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
         "Several providers are configured, and the request names neither a model nor a provider.";
     UNKNOWN_URL = "unknown_url", Some(StatusCode::NOT_FOUND), "invalid_request_error",
-        "The path is not below `/v1/`.";
+        "The path is neither below `/v1/` nor one of `/tools`, `/tools/invoke` and `/mcp`.";
     METHOD_REFUSED = "method_refused", Some(StatusCode::METHOD_NOT_ALLOWED), "invalid_request_error",
-        "The method is TRACE or CONNECT, which Owl does not forward.";
+        "The method is TRACE or CONNECT, which Owl does not forward, or none that the path knows.";
     UPGRADE_UNSUPPORTED = "upgrade_unsupported", Some(StatusCode::NOT_IMPLEMENTED), "invalid_request_error",
         "The request wants a WebSocket (`/v1/realtime`); Owl forwards HTTP only.";
     UPSTREAM_AUTH_FAILED = "upstream_auth_failed", Some(StatusCode::BAD_GATEWAY), "upstream_error",
@@ -104,12 +106,28 @@ pub(crate) struct ApiError {
     message: String,
     pub(super) field: Option<Cow<'static, str>>,
     retry_after: Option<HeaderValue>,
+    allow: Option<&'static str>,
+}
+
+/// How an error is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// As OpenAI's clients know it.
+    OpenAi,
+    /// As `/tools/invoke` answers: `{ "ok": false, "error": { … } }`.
+    Tool,
 }
 
 impl ApiError {
     pub(crate) fn new(code: &'static Code, message: impl Into<String>) -> Self {
         let status = code.status.unwrap_or(StatusCode::BAD_GATEWAY);
-        Self { code, status, message: message.into(), field: None, retry_after: None }
+        Self { code, status, message: message.into(), field: None, retry_after: None, allow: None }
+    }
+
+    /// The path knows only these methods.
+    pub(crate) fn wrong_method(request: &Parts, allow: &'static str) -> Self {
+        let message = format!("{} does not take {}, but {allow}", request.uri.path(), request.method);
+        Self { allow: Some(allow), ..Self::new(METHOD_REFUSED, message) }
     }
 
     /// The error's JSON.
@@ -236,8 +254,11 @@ impl ApiError {
     }
 
     /// The error as an answer.
-    pub(crate) fn into_answer(self) -> http::Response<Answer> {
-        let mut response = json(self.to_json());
+    pub(crate) fn into_answer(self, shape: Shape) -> http::Response<Answer> {
+        let mut response = match shape {
+            Shape::OpenAi => json(self.to_json()),
+            Shape::Tool => json(tools::error_json(self.code, &self.message)),
+        };
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if self.status == StatusCode::UNAUTHORIZED {
@@ -245,6 +266,9 @@ impl ApiError {
         }
         if let Some(retry_after) = self.retry_after {
             headers.insert(header::RETRY_AFTER, retry_after);
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         response
     }

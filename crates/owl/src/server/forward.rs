@@ -64,7 +64,7 @@ fn provider_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// The whole body: Owl must know the model before it knows where the request goes.
-async fn read_body(mut body: Body, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, ApiError> {
+pub(super) async fn read_body(mut body: Body, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, ApiError> {
     let limit = limits.request_body;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit) {

@@ -1,8 +1,9 @@
 //! The HTTP door: the OpenAI-compatible API.
 //!
 //! `listen` accepts connections, `routes` sends each request to the one file of its endpoint, `client_auth` knows
-//! who asks, [`error`] has every status and code, `record` writes the one line that a request leaves.
+//! who asks, [`error`] has every status and code, `tools` calls tools, [`annex`] is where another door stands behind this listener, `record` writes the one line that a request leaves.
 
+pub mod annex;
 mod client_auth;
 pub mod error;
 mod forward;
@@ -11,6 +12,7 @@ mod listen;
 mod models;
 mod record;
 mod routes;
+pub mod tools;
 
 use std::fmt;
 use std::io;
@@ -23,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::GatewayConfig;
 use crate::gateway::Gateway;
 
+use annex::Annex;
 use client_auth::Admission;
 use record::BreakingOff;
 
@@ -33,15 +36,15 @@ pub(crate) struct Door {
     admission: Admission,
     limits: crate::config::Limits,
     breaking_off: BreakingOff,
+    mcp: Option<Arc<dyn Annex>>,
 }
 
 /// A server that is bound and not yet accepting.
 pub struct Server {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    router: axum::Router,
+    door: Door,
     config: GatewayConfig,
-    breaking_off: BreakingOff,
 }
 
 impl fmt::Debug for Server {
@@ -82,15 +85,21 @@ impl Server {
         let tls = config.tls.as_ref().map(listen::tls_acceptor).transpose().map_err(BindError::Tls)?;
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| BindError::Address(config.listen, error))?;
-        let breaking_off = BreakingOff::default();
         let door = Door {
             gateway,
             admission: Admission::new(&config),
             limits: config.limits.clone(),
-            breaking_off: breaking_off.clone(),
+            breaking_off: BreakingOff::default(),
+            mcp: None,
         };
-        let router = routes::router(Arc::new(door), config.cors.as_ref());
-        Ok(Self { listener, tls, router, config, breaking_off })
+        Ok(Self { listener, tls, door, config })
+    }
+
+    /// Has `/mcp` answered by another door, to which this one hands what it let in.
+    #[must_use]
+    pub fn with_mcp(mut self, mcp: Arc<dyn Annex>) -> Self {
+        self.door.mcp = Some(mcp);
+        self
     }
 
     /// The address it is bound to, the port filled in.
@@ -107,6 +116,8 @@ impl Server {
 
     /// Serves until `stop` is ready, then lets the open requests finish for at most `gateway.drainTimeout`.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        listen::run(self.listener, self.tls, self.router, &self.config, stop, &self.breaking_off).await;
+        let breaking_off = self.door.breaking_off.clone();
+        let router = routes::router(Arc::new(self.door), self.config.cors.as_ref());
+        listen::run(self.listener, self.tls, router, &self.config, stop, &breaking_off).await;
     }
 }

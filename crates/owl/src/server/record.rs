@@ -17,13 +17,18 @@ use owl_egress::EgressError;
 use owl_wire::BodyKind;
 use tokio::time::Sleep;
 
+use super::annex::AnnexBody;
 use super::error::{ApiError, Code, code_of_egress};
 use crate::context::{Principal, RequestContext};
 use crate::gateway::Destination;
 use crate::provider::forward::{ForwardBody, body_kind};
+use crate::tools::ToolError;
 
 /// How long the last bytes of a failing answer have to be written before its connection is broken off.
 const TIME_TO_WRITE: Duration = Duration::from_millis(50);
+
+/// The longest name of a tool that is written, in characters: it is the client's.
+const LONGEST_TOOL_NAME: usize = 64;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +71,13 @@ impl BreakingOff {
     }
 }
 
+/// The code of an error, and its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Blamed {
+    code: &'static str,
+    kind: &'static str,
+}
+
 /// What is known of a request so far. Dropping it writes it, once.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -73,8 +85,9 @@ pub(crate) struct Record {
     method: Method,
     path: String,
     destination: Option<Destination>,
+    tool: Option<String>,
     status: Option<StatusCode>,
-    code: Option<&'static Code>,
+    blamed: Option<Blamed>,
     error: Option<String>,
     bytes_in: u64,
     bytes_out: u64,
@@ -90,8 +103,9 @@ impl Record {
             method,
             path,
             destination: None,
+            tool: None,
             status: None,
-            code: None,
+            blamed: None,
             error: None,
             bytes_in: 0,
             bytes_out: 0,
@@ -109,6 +123,11 @@ impl Record {
         self.destination = Some(destination);
     }
 
+    /// Notes the tool that is called, by the name that the client gave it.
+    pub(crate) fn note_tool(&mut self, name: &str) {
+        self.tool = Some(name.chars().take(LONGEST_TOOL_NAME).collect());
+    }
+
     pub(crate) fn note_principal(&mut self, principal: Principal) {
         self.ctx.principal = principal;
     }
@@ -119,8 +138,14 @@ impl Record {
     }
 
     pub(crate) fn note_error(&mut self, code: &'static Code, message: String) {
-        self.code = Some(code);
+        self.blamed = Some(Blamed { code: code.code, kind: code.kind });
         self.error = Some(message);
+    }
+
+    /// The same for a tool's. What only the operator may know is in the line of the call.
+    pub(crate) fn note_tool_error(&mut self, error: &ToolError) {
+        self.blamed = Some(Blamed { code: error.code, kind: error.fault.kind() });
+        self.error = Some(error.message.clone());
     }
 
     fn note_failure(&mut self, code: &'static Code, message: String) {
@@ -146,9 +171,9 @@ impl Record {
         if self.outcome != Outcome::ClientGone {
             return;
         }
-        self.outcome = match self.code {
+        self.outcome = match self.blamed {
             None => Outcome::Done,
-            Some(code) if code.kind == "invalid_request_error" => Outcome::Refused,
+            Some(blamed) if blamed.kind == "invalid_request_error" => Outcome::Refused,
             Some(_) => Outcome::UpstreamFailed,
         };
     }
@@ -168,8 +193,9 @@ impl Record {
                     provider = destination.map(|to| to.provider.id()),
                     model = destination.and_then(|to| to.model.as_deref()),
                     stream = destination.map(|to| to.stream),
+                    tool = self.tool.as_deref(),
                     status = self.status.map(|status| status.as_u16()),
-                    code = self.code.map(|code| code.code),
+                    code = self.blamed.map(|blamed| blamed.code),
                     error = self.error.as_deref(),
                     bytes_in = self.bytes_in,
                     media_count = inlined.map(|inlined| inlined.count),
@@ -208,6 +234,8 @@ pub(crate) enum Answer {
     Own(Full<Bytes>),
     /// The upstream's, as it arrives.
     Forwarded(ForwardBody),
+    /// That of the door behind this one.
+    Annexed(AnnexBody),
 }
 
 /// A body on its way to the client, with the request's record.
@@ -310,6 +338,7 @@ impl Body for RecordedBody {
         match &self.answer {
             Answer::Own(body) => body.size_hint(),
             Answer::Forwarded(body) => body.size_hint(),
+            Answer::Annexed(body) => body.size_hint(),
         }
     }
 }
@@ -319,6 +348,7 @@ impl Answer {
         match self {
             Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Self::Forwarded(body) => Pin::new(body).poll_frame(cx),
+            Self::Annexed(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
         }
     }
 
@@ -326,6 +356,7 @@ impl Answer {
         match self {
             Self::Own(body) => body.is_end_stream(),
             Self::Forwarded(body) => body.is_end_stream(),
+            Self::Annexed(body) => body.is_end_stream(),
         }
     }
 }

@@ -15,15 +15,16 @@ use http_body_util::Full;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::client_auth::Stranger;
-use super::error::{ApiError, CROSS_ORIGIN_REFUSED, INVALID_API_KEY, UNKNOWN_URL};
+use super::error::{ApiError, CROSS_ORIGIN_REFUSED, INVALID_API_KEY, Shape, UNKNOWN_URL};
 use super::record::{Answer, Record, RecordedBody};
-use super::{Door, forward, health, models};
+use super::{Door, annex, forward, health, models, tools};
 use crate::config::Cors;
 use crate::context::{Principal, RequestContext, RequestId};
 use crate::provider::forward::REQUEST_ID_HEADER;
 
 /// The header that browsers may read of an answer, besides the safe ones.
-const EXPOSED: [header::HeaderName; 2] = [REQUEST_ID_HEADER, header::RETRY_AFTER];
+const EXPOSED: [header::HeaderName; 3] =
+    [REQUEST_ID_HEADER, header::RETRY_AFTER, header::HeaderName::from_static("mcp-session-id")];
 
 /// What a path leads to.
 #[derive(Clone, Copy)]
@@ -31,7 +32,10 @@ enum Endpoint {
     Models,
     Model,
     Forward,
-    /// Not below `/v1/` at all.
+    Tools,
+    Invoke,
+    Mcp,
+    /// None of these.
     Nothing,
 }
 
@@ -43,7 +47,19 @@ impl Endpoint {
             Some("models") if reads => Self::Models,
             Some(rest) if reads && rest.starts_with("models/") => Self::Model,
             Some(_) => Self::Forward,
-            None => Self::Nothing,
+            None => match path {
+                "/tools" => Self::Tools,
+                "/tools/invoke" => Self::Invoke,
+                "/mcp" => Self::Mcp,
+                _ => Self::Nothing,
+            },
+        }
+    }
+
+    fn error_shape(self) -> Shape {
+        match self {
+            Self::Tools | Self::Invoke => Shape::Tool,
+            Self::Models | Self::Model | Self::Forward | Self::Mcp | Self::Nothing => Shape::OpenAi,
         }
     }
 }
@@ -73,8 +89,12 @@ fn cors_layer(cors: &Cors) -> CorsLayer {
         .expose_headers(EXPOSED)
 }
 
-fn unknown(request: &Parts) -> ApiError {
-    let message = format!("there is nothing at {} {}; the API is below /v1/", request.method, request.uri.path());
+pub(super) fn unknown(request: &Parts) -> ApiError {
+    let message = format!(
+        "there is nothing at {} {}; the API is below /v1/, tools are at /tools and /mcp",
+        request.method,
+        request.uri.path()
+    );
     ApiError::new(UNKNOWN_URL, message)
 }
 
@@ -91,7 +111,7 @@ async fn api(State(door): State<Arc<Door>>, request: Request) -> Response {
     let answered = answer(endpoint, &door, ctx, &mut record, request).await;
     let mut response = answered.unwrap_or_else(|error| {
         record.note_error(error.code, error.message().to_owned());
-        error.into_answer()
+        error.into_answer(endpoint.error_shape())
     });
     record.note_status(response.status());
     response.headers_mut().insert(REQUEST_ID_HEADER, id_header);
@@ -112,11 +132,14 @@ async fn answer(
         Endpoint::Models => Ok(models::list(door).await),
         Endpoint::Model => models::one(door, &head.uri).await,
         Endpoint::Forward => forward::forward(door, &ctx, record, head, body).await,
+        Endpoint::Tools => tools::list(door, &head),
+        Endpoint::Invoke => tools::invoke(door, &ctx, record, head, body).await,
+        Endpoint::Mcp => annex::hand_over(door, &ctx, record, head, body).await,
         Endpoint::Nothing => Err(unknown(&head)),
     }
 }
 
-fn turned_away(stranger: Stranger) -> ApiError {
+pub(super) fn turned_away(stranger: Stranger) -> ApiError {
     match stranger {
         Stranger::NoKey => ApiError::new(
             INVALID_API_KEY,

@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 
 use crate::context::RequestContext;
 
-pub use error::{ToolError, ToolFault};
+pub use error::{TOOL_CODES, ToolCode, ToolError, ToolFault};
 pub use set::{ToolSet, ToolStartError};
 
 /// Something that a model may use. Adding one is a file with this, and a line in `set.rs`.

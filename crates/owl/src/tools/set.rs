@@ -54,6 +54,13 @@ impl fmt::Display for ToolStartError {
 
 impl std::error::Error for ToolStartError {}
 
+/// Without a rate for any of them.
+impl FromIterator<Arc<dyn Tool>> for ToolSet {
+    fn from_iter<I: IntoIterator<Item = Arc<dyn Tool>>>(tools: I) -> Self {
+        Self { tools: tools.into_iter().collect(), rates: Vec::new() }
+    }
+}
+
 impl ToolSet {
     /// Builds what is switched on; connects to nothing.
     ///

@@ -38,6 +38,13 @@ mod private_rule;
 mod media;
 
 #[cfg(test)]
+mod mcp;
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tools_http;
+
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a client of Owl's")]

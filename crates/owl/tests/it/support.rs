@@ -8,18 +8,19 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use owl::cli::doors::Doors;
 use owl::config::{Config, Environment, Overrides};
 use owl::context::RequestContext;
 use owl::gateway::{Gateway, ToolRequest};
 use owl::server::Server;
-use owl::tools::{Asker, Silent, ToolError, ToolResult};
+use owl::tools::{Asker, Silent, Tool, ToolError, ToolResult, ToolSet};
 use owl_egress::audit::LogSink;
 use owl_testkit::Client;
 use owl_testkit::client::RawResponse;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::field::{Field, Visit};
@@ -69,12 +70,21 @@ impl Owl {
 
     /// The same, where the configuration's relative paths begin in `folder`.
     pub(crate) async fn start_in(folder: TempDir, config: &str) -> Self {
+        Self::start_with(folder, config, None).await
+    }
+
+    /// Starts Owl with a configuration and, instead of its own, these tools.
+    pub(crate) async fn start_with_tools(config: &str, tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), config, Some(tools.into_iter().collect())).await
+    }
+
+    async fn start_with(folder: TempDir, config: &str, tools_instead: Option<ToolSet>) -> Self {
         Records::listen();
         let file = folder.path().join("owl.json5");
         std::fs::write(&file, config).unwrap();
         let overrides =
             Overrides { config: Some(file), listen: Some("127.0.0.1:0".to_owned()), ..Overrides::default() };
-        let Config { gateway: door, providers, tools, egress, .. } =
+        let Config { gateway: door, providers, egress, tools, .. } =
             match Config::load_with(&overrides, &Environment::these([])) {
                 Ok(config) => config,
                 Err(problems) => panic!("{problems:?}"),
@@ -82,12 +92,17 @@ impl Owl {
         let network = egress.network(Arc::new(LogSink));
         let gateway = Gateway::new(providers, &network).unwrap();
         let gateway = gateway.with_media(door.media.clone(), door.rules.clone(), &network).unwrap();
-        let gateway = Arc::new(gateway.with_tools(tools, &network).unwrap());
+        let gateway = match tools_instead {
+            Some(tools) => gateway.with_tool_set(tools),
+            None => gateway.with_tools(tools, &network).unwrap(),
+        };
+        let gateway = Arc::new(gateway);
         gateway.admit().await.unwrap();
         let server = Server::bind(Arc::clone(&gateway), door).await.unwrap();
         let address = server.address().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(server.run(async move {
+        let doors = Doors::new(server, &gateway);
+        let serving = tokio::spawn(doors.run(async move {
             let _stopped_or_dropped = stopped.await;
         }));
         Self { address, gateway, stop: Some(stop), serving, _folder: folder }
@@ -254,7 +269,12 @@ impl Program {
     }
 
     fn start(mut command: Command, folder: TempDir) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self::spawn(command, folder)
+    }
+
+    fn spawn(mut command: Command, folder: TempDir) -> Self {
+        command.stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let (sender, lines) = watch::channel(Vec::new());
         let reading = tokio::spawn(collect_lines(child.stderr.take().unwrap(), sender));
@@ -296,6 +316,62 @@ impl Program {
         self.reading.await.unwrap();
         let stderr = self.lines.borrow().join("\n");
         Ended { status, stdout: String::new(), stderr }
+    }
+}
+
+/// `owl mcp`, and the client's ends of its standard input and output.
+pub(crate) struct McpProgram {
+    program: Program,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl McpProgram {
+    /// Starts it with a configuration in JSON5.
+    pub(crate) fn start(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = write(folder.path(), "owl.json5", config);
+        let mut command = owl_command();
+        command.args(["mcp", "--config"]).arg(file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut program = Program::spawn(command, folder);
+        let output = BufReader::new(program.child.stdout.take().unwrap()).lines();
+        Self { input: program.child.stdin.take(), program, output }
+    }
+
+    pub(crate) async fn send(&mut self, message: &Value) {
+        self.send_line(&message.to_string()).await;
+    }
+
+    pub(crate) async fn send_line(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("open");
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    /// The next message.
+    pub(crate) async fn receive(&mut self) -> Value {
+        let line = self.output.next_line().await.unwrap();
+        let line = line.unwrap_or_else(|| panic!("it ended: {:#?}", self.program.lines.borrow()));
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// Closes its standard input, and waits for its end.
+    pub(crate) async fn close(mut self) -> Ended {
+        drop(self.input.take());
+        self.ended().await
+    }
+
+    /// Sends it SIGTERM while its standard input is open, and waits for its end.
+    pub(crate) async fn terminate(self) -> Ended {
+        self.program.terminate();
+        self.ended().await
+    }
+
+    async fn ended(mut self) -> Ended {
+        let mut stdout = String::new();
+        while let Some(line) = self.output.next_line().await.unwrap() {
+            stdout += &line;
+        }
+        Ended { stdout, ..self.program.ended().await }
     }
 }
 

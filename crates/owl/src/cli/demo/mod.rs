@@ -27,6 +27,7 @@ use self::server::{DemoServer, MODEL, PASSWORD, USER};
 use super::chat::answer::{Answer, AnswerReader};
 use super::chat::end_of_output;
 use super::chat::screen::Screen;
+use super::doors::Doors;
 use super::serve::{asked_to_stop, run_until_stopped};
 use super::{failed, log, say};
 use crate::config::{Config, check_text};
@@ -132,7 +133,7 @@ async fn show_gateway(listen: SocketAddr, base_url: &str) -> Result<(), DemoErro
     let (gateway, server) = start(listen, base_url).await?;
     let address = server.address().map_err(other)?;
     let refreshing = gateway.keep_fresh();
-    let mut serving = pin!(run_until_stopped(server, stop.as_mut()));
+    let mut serving = pin!(run_until_stopped(Doors::new(server, &gateway), stop.as_mut()));
     let log = {
         let mut telling = pin!(tell(listen, address, base_url));
         tokio::select! {

@@ -52,7 +52,12 @@ pub(crate) fn start(config: &LogConfig) -> Flush {
 
 /// Owl's own lines from `level` on; of the libraries only what went wrong.
 fn filter(level: Level) -> Targets {
-    Targets::new().with_default(LevelFilter::WARN).with_target("owl", level).with_target("owl_egress", level)
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        // It warns of its clients' mistakes, which are answered.
+        .with_target("rmcp", LevelFilter::ERROR)
+        .with_target("owl", level)
+        .with_target("owl_egress", level)
 }
 
 /// The lines that wait to be written.
