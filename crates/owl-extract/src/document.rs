@@ -147,6 +147,6 @@ impl std::error::Error for ExtractError {}
 /// # Errors
 /// [`ExtractError`]: it holds no text, is broken, or the selector is wrong.
 pub fn extract(source: Source<'_>, options: &Options<'_>) -> Result<Document, ExtractError> {
-    let _ = options;
-    Err(ExtractError::Unsupported { media_type: "application/octet-stream".to_owned(), bytes: source.bytes.len() })
+    let text = String::from_utf8_lossy(source.bytes);
+    crate::html::read(&text, source.url, options)
 }

@@ -1,0 +1,112 @@
+//! Which part of a page is its content.
+//!
+//! The page is surveyed, what says of itself that it is boilerplate is set aside, and the part is chosen whose text reads
+//! most like prose and is closest together. Inside of it, what does not belong to the text is dropped.
+
+use html5ever::local_name;
+
+use super::dom::{Dom, NodeId};
+use super::prune;
+use super::survey::{Facts, Survey};
+
+/// A part of a page: what is shown of it.
+#[derive(Debug)]
+pub(crate) struct Content {
+    /// Where it begins: everything below these, in this order.
+    pub(crate) roots: Vec<NodeId>,
+    /// By [`NodeId::index`]: this node, and what is in it, is left out.
+    pub(crate) dropped: Vec<bool>,
+    /// Whether a main part was found; otherwise it is the whole page.
+    pub(crate) readable: bool,
+}
+
+impl Content {
+    /// Whether a node, and what is in it, is left out.
+    pub(crate) fn is_dropped(&self, id: NodeId) -> bool {
+        self.dropped[id.index()]
+    }
+}
+
+/// Less prose than this, in letters, is no main content.
+const LEAST_WORTH: f32 = 140.0;
+
+/// A part with this share of all prose is not boilerplate, whatever it is called.
+const TOO_LARGE_TO_CUT: f32 = 0.4;
+
+/// How much of the worth of a part remains one level further out.
+const DISTANCE: f32 = 0.75;
+
+/// Finds the main content. `title` is not repeated in it.
+pub(crate) fn find(dom: &Dom, title: Option<&str>) -> Content {
+    let body = dom.descendants(dom.root()).find(|&id| dom.is(id, &local_name!("body"))).unwrap_or(dom.root());
+    let survey = Survey::of(dom, body);
+    let dropped = survey.facts.iter().map(|facts| facts.hidden).collect();
+    let mut content = Content { roots: vec![body], dropped, readable: false };
+    let cut = cut(dom, &survey, body);
+    let root = choose(dom, &survey, &cut, body);
+    if let Some(root) = root {
+        content.roots = vec![root];
+        content.readable = true;
+        prune::prune(dom, &survey, &mut content, root, title);
+    } else {
+        prune::prune(dom, &survey, &mut content, body, None);
+    }
+    content
+}
+
+/// What is set aside before the content is chosen, by node.
+fn cut(dom: &Dom, survey: &Survey, body: NodeId) -> Vec<bool> {
+    let total = survey.at(body).worth;
+    let mut cut = vec![false; survey.facts.len()];
+    for &id in &survey.order {
+        let facts = survey.at(id);
+        let Some(name) = dom.name(id) else { continue };
+        if id == body {
+            continue;
+        }
+        let called = facts.hints.boilerplate && facts.block
+            || matches!(*name, local_name!("nav") | local_name!("aside") | local_name!("footer") | local_name!("form"));
+        cut[id.index()] = (called && facts.worth < total * TOO_LARGE_TO_CUT)
+            || (facts.hints.comments && facts.block && total - facts.worth > 400.0);
+    }
+    cut
+}
+
+/// The part whose text reads most like prose and is closest together.
+fn choose(dom: &Dom, survey: &Survey, cut: &[bool], body: NodeId) -> Option<NodeId> {
+    let mut scores = vec![0.0_f32; survey.facts.len()];
+    let mut inner = vec![0.0_f32; survey.facts.len()];
+    let mut best: Option<(f32, NodeId)> = None;
+    for &id in survey.order.iter().rev() {
+        let facts = survey.at(id);
+        if cut[id.index()] {
+            continue;
+        }
+        let mut score = scores[id.index()];
+        if facts.block {
+            let own = facts.worth - inner[id.index()];
+            score += own;
+            let rated = score * factor(dom, id, facts);
+            if best.is_none_or(|(most, _)| rated > most) && !dom.is(id, &local_name!("p")) {
+                best = Some((rated, id));
+            }
+            score *= DISTANCE;
+        }
+        if id != body
+            && let Some(parent) = dom.parent(id)
+        {
+            scores[parent.index()] += score;
+            inner[parent.index()] += facts.worth;
+        }
+    }
+    best.filter(|&(_, id)| survey.at(id).worth >= LEAST_WORTH).map(|(_, id)| id)
+}
+
+fn factor(dom: &Dom, id: NodeId, facts: &Facts) -> f32 {
+    let named = if facts.hints.body { 1.3 } else { 1.0 };
+    match dom.name(id) {
+        Some(name) if *name == local_name!("article") => 1.15 * named,
+        Some(name) if *name == local_name!("main") => 1.1 * named,
+        _ => named,
+    }
+}
