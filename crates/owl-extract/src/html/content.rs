@@ -3,7 +3,7 @@
 //! The page is surveyed, what says of itself that it is boilerplate is set aside, and the part is chosen whose text reads
 //! most like prose and is closest together. Inside of it, what does not belong to the text is dropped.
 
-use html5ever::local_name;
+use html5ever::{LocalName, local_name};
 
 use super::dom::{Dom, NodeId};
 use super::prune;
@@ -31,7 +31,14 @@ impl Content {
 const LEAST_WORTH: f32 = 140.0;
 
 /// A part with this share of all prose is not boilerplate, whatever it is called.
-const TOO_LARGE_TO_CUT: f32 = 0.4;
+const TOO_LARGE_TO_CUT: f32 = 0.7;
+
+/// What says of itself that it is boilerplate is only set aside where this share of all prose remains.
+const LEAST_REMAINDER: f32 = 0.15;
+
+/// What is added to a part must be prose to this share, and add at least this much to it.
+const PROSE: f32 = 0.75;
+const LEAST_GAIN: f32 = 0.1;
 
 /// How much of the worth of a part remains one level further out.
 const DISTANCE: f32 = 0.75;
@@ -45,6 +52,7 @@ pub(crate) fn find(dom: &Dom, title: Option<&str>) -> Content {
     let cut = cut(dom, &survey, body);
     let root = choose(dom, &survey, &cut, body);
     if let Some(root) = root {
+        let root = widen(dom, &clean(dom, &survey, &cut), root, body);
         content.roots = vec![root];
         content.readable = true;
         prune::prune(dom, &survey, &mut content, root, title);
@@ -61,21 +69,71 @@ fn cut(dom: &Dom, survey: &Survey, body: NodeId) -> Vec<bool> {
     for &id in &survey.order {
         let facts = survey.at(id);
         let Some(name) = dom.name(id) else { continue };
-        if id == body {
-            continue;
+        let called = facts.block && (facts.hints.boilerplate || facts.hints.comments) || is_boilerplate(name);
+        cut[id.index()] = called && id != body && facts.worth < total * TOO_LARGE_TO_CUT;
+    }
+    let remains = clean(dom, survey, &cut)[body.index()].worth;
+    if remains < LEAST_WORTH.max(total * LEAST_REMAINDER) {
+        for &id in &survey.order {
+            // Then only what is mostly links.
+            let facts = survey.at(id);
+            cut[id.index()] &= facts.linked * 2 > facts.text;
         }
-        let called = facts.hints.boilerplate && facts.block
-            || matches!(*name, local_name!("nav") | local_name!("aside") | local_name!("footer") | local_name!("form"));
-        cut[id.index()] = (called && facts.worth < total * TOO_LARGE_TO_CUT)
-            || (facts.hints.comments && facts.block && total - facts.worth > 400.0);
     }
     cut
+}
+
+/// What of a node's text was not set aside.
+#[derive(Clone, Copy, Default)]
+struct Clean {
+    worth: f32,
+    text: f32,
+}
+
+fn clean(dom: &Dom, survey: &Survey, cut: &[bool]) -> Vec<Clean> {
+    let mut all = vec![Clean::default(); survey.facts.len()];
+    for &id in survey.order.iter().rev() {
+        let facts = survey.at(id);
+        let mut own = all[id.index()];
+        own.worth += facts.own_worth;
+        if dom.text(id).is_some() {
+            own.text = facts.text as f32;
+        }
+        if cut[id.index()] {
+            own = Clean::default();
+        }
+        all[id.index()] = own;
+        if let Some(parent) = dom.parent(id) {
+            let above = &mut all[parent.index()];
+            above.worth += own.worth;
+            above.text += own.text;
+        }
+    }
+    all
+}
+
+/// The part around `found` that the text goes on in: an article in several sections, of which `found` is one.
+fn widen(dom: &Dom, clean: &[Clean], found: NodeId, body: NodeId) -> NodeId {
+    let mut widest = found;
+    for outer in dom.ancestors(found).take_while(|&outer| outer != body) {
+        let (inside, around) = (clean[widest.index()], clean[outer.index()]);
+        let (worth, text) = (around.worth - inside.worth, around.text - inside.text);
+        if text < 20.0 {
+            continue;
+        }
+        if worth < text * PROSE {
+            break;
+        }
+        if worth > inside.worth * LEAST_GAIN {
+            widest = outer;
+        }
+    }
+    widest
 }
 
 /// The part whose text reads most like prose and is closest together.
 fn choose(dom: &Dom, survey: &Survey, cut: &[bool], body: NodeId) -> Option<NodeId> {
     let mut scores = vec![0.0_f32; survey.facts.len()];
-    let mut inner = vec![0.0_f32; survey.facts.len()];
     let mut best: Option<(f32, NodeId)> = None;
     for &id in survey.order.iter().rev() {
         let facts = survey.at(id);
@@ -84,8 +142,7 @@ fn choose(dom: &Dom, survey: &Survey, cut: &[bool], body: NodeId) -> Option<Node
         }
         let mut score = scores[id.index()];
         if facts.block {
-            let own = facts.worth - inner[id.index()];
-            score += own;
+            score += facts.own_worth;
             let rated = score * factor(dom, id, facts);
             if best.is_none_or(|(most, _)| rated > most) && !dom.is(id, &local_name!("p")) {
                 best = Some((rated, id));
@@ -96,10 +153,14 @@ fn choose(dom: &Dom, survey: &Survey, cut: &[bool], body: NodeId) -> Option<Node
             && let Some(parent) = dom.parent(id)
         {
             scores[parent.index()] += score;
-            inner[parent.index()] += facts.worth;
         }
     }
     best.filter(|&(_, id)| survey.at(id).worth >= LEAST_WORTH).map(|(_, id)| id)
+}
+
+/// Elements that HTML defines as not being the main content.
+pub(super) fn is_boilerplate(name: &LocalName) -> bool {
+    matches!(*name, local_name!("nav") | local_name!("aside") | local_name!("footer") | local_name!("form"))
 }
 
 fn factor(dom: &Dom, id: NodeId, facts: &Facts) -> f32 {

@@ -1,44 +1,136 @@
 //! What of the chosen part is left out.
 
-use html5ever::local_name;
+use html5ever::{LocalName, local_name};
 
-use super::content::Content;
+use super::content::{Content, is_boilerplate};
 use super::dom::{Dom, NodeId};
-use super::survey::Survey;
+use super::survey::{Facts, Survey};
+
+/// A part with this share of the content's prose is left out for nothing.
+const TOO_LARGE_TO_DROP: f32 = 0.3;
+
+/// Parts beside the text are shorter than this, in letters.
+const LONGEST_BESIDE: u32 = 200;
 
 /// Drops what does not belong to the text below `root`.
 pub(super) fn prune(dom: &Dom, survey: &Survey, content: &mut Content, root: NodeId, title: Option<&str>) {
-    let total = survey.at(root).worth;
+    let pruning = Pruning { dom, survey, total: survey.at(root).worth, title: title.map(letters) };
     let mut next = dom.first_child(root);
     while let Some(id) = next {
-        if content.is_dropped(id) || drops(dom, survey, id, total, title) {
+        if content.is_dropped(id) || pruning.drops(id) {
             content.dropped[id.index()] = true;
             next = dom.skip(id, root);
         } else {
             next = dom.first_child(id).or_else(|| dom.skip(id, root));
         }
     }
+    pruning.drop_headings_of_nothing(content, root);
 }
 
-fn drops(dom: &Dom, survey: &Survey, id: NodeId, total: f32, title: Option<&str>) -> bool {
-    let Some(name) = dom.name(id) else { return false };
-    let facts = survey.at(id);
-    match *name {
-        local_name!("nav") | local_name!("aside") | local_name!("footer") | local_name!("form") => {
-            facts.worth < total * 0.4
+struct Pruning<'a> {
+    dom: &'a Dom,
+    survey: &'a Survey,
+    /// The prose of the content.
+    total: f32,
+    title: Option<String>,
+}
+
+impl Pruning<'_> {
+    fn drops(&self, id: NodeId) -> bool {
+        let Some(name) = self.dom.name(id) else { return false };
+        let facts = self.survey.at(id);
+        if facts.worth > self.total * TOO_LARGE_TO_DROP {
+            return false;
         }
-        local_name!("button")
-        | local_name!("select")
-        | local_name!("input")
-        | local_name!("textarea")
-        | local_name!("figcaption") => true,
-        local_name!("h1") => title.is_some(),
-        _ => {
-            let dense = facts.linked * 2 > facts.text && facts.text > 0;
-            (facts.hints.boilerplate && facts.worth < total * 0.3)
-                || (facts.hints.beside && facts.text < 200 && facts.worth < total * 0.3)
-                || (facts.hints.comments && facts.block && total - facts.worth > 400.0)
-                || (facts.block && dense && facts.worth < total * 0.1)
+        match *name {
+            local_name!("button") | local_name!("select") | local_name!("input") | local_name!("textarea") => true,
+            local_name!("figcaption") => true,
+            _ if is_boilerplate(name) => true,
+            _ if is_heading(name) && self.is_title(id) => true,
+            local_name!("blockquote") => false,
+            _ => self.is_called(facts) || (facts.block && self.is_links(id, name, facts)),
         }
     }
+
+    fn is_called(&self, facts: &Facts) -> bool {
+        facts.hints.boilerplate
+            || (facts.hints.beside && facts.text < LONGEST_BESIDE)
+            || (facts.hints.comments && facts.block)
+    }
+
+    fn is_links(&self, id: NodeId, name: &LocalName, facts: &Facts) -> bool {
+        let dense = facts.linked * 2 > facts.text && facts.text > 0;
+        if !dense || facts.worth > self.total * 0.1 {
+            return false;
+        }
+        // An entry of a list is judged with its list, a sentence is one though most of it is a link.
+        let entry = matches!(*name, local_name!("li") | local_name!("td") | local_name!("tr") | local_name!("dd"));
+        let sentence = facts.own_stops > 0 && facts.text - facts.linked > 20;
+        !(sentence || entry && self.dom.parent(id).is_some_and(|list| !self.survey.at(list).hidden))
+    }
+
+    fn is_title(&self, id: NodeId) -> bool {
+        let Some(title) = &self.title else { return false };
+        let heading = letters(&self.dom.text_content(id));
+        heading.len() > 8 && (title.contains(&heading) || heading.contains(title.as_str()))
+    }
+
+    /// Headings under which nothing was kept.
+    fn drop_headings_of_nothing(&self, content: &mut Content, root: NodeId) {
+        let mut pending: Vec<(NodeId, u8)> = Vec::new();
+        let mut next = self.dom.first_child(root);
+        while let Some(id) = next {
+            if content.is_dropped(id) {
+                next = self.dom.skip(id, root);
+                continue;
+            }
+            match self.dom.name(id).and_then(level) {
+                Some(level) => {
+                    // A heading of the same level or above ends what it stood over.
+                    while pending.last().is_some_and(|&(_, above)| above >= level) {
+                        if let Some((heading, _)) = pending.pop() {
+                            content.dropped[heading.index()] = true;
+                        }
+                    }
+                    pending.push((id, level));
+                    next = self.dom.skip(id, root);
+                }
+                None => {
+                    let shows = self.dom.text(id).is_some_and(|text| !text.trim().is_empty())
+                        || self
+                            .dom
+                            .name(id)
+                            .is_some_and(|name| matches!(*name, local_name!("img") | local_name!("table")));
+                    if shows {
+                        pending.clear();
+                    }
+                    next = self.dom.first_child(id).or_else(|| self.dom.skip(id, root));
+                }
+            }
+        }
+        for (heading, _) in pending {
+            content.dropped[heading.index()] = true;
+        }
+    }
+}
+
+fn is_heading(name: &LocalName) -> bool {
+    level(name).is_some()
+}
+
+fn level(name: &LocalName) -> Option<u8> {
+    match *name {
+        local_name!("h1") => Some(1),
+        local_name!("h2") => Some(2),
+        local_name!("h3") => Some(3),
+        local_name!("h4") => Some(4),
+        local_name!("h5") => Some(5),
+        local_name!("h6") => Some(6),
+        _ => None,
+    }
+}
+
+/// A text without anything but letters and digits, in lower case: how titles are compared.
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

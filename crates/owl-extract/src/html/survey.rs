@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) own_stops: u32,
     /// The links in it.
     pub(super) links: u32,
+    /// How much of `own` reads like prose.
+    pub(super) own_worth: f32,
     /// How much of the text in it reads like prose.
     pub(super) worth: f32,
     /// What it is called.
@@ -129,7 +131,8 @@ impl Survey {
         for &id in self.order.iter().rev() {
             let mut facts = self.facts[id.index()];
             if facts.block {
-                facts.worth += worth(&facts, dom.name(id));
+                facts.own_worth = worth(&facts, dom.name(id));
+                facts.worth += facts.own_worth;
                 self.facts[id.index()] = facts;
             }
             if id == root {
