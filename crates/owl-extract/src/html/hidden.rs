@@ -118,7 +118,7 @@ mod tests {
             ("", false),
         ] {
             let dom = Dom::parse(&format!("<body><div {attributes}>x</div>"));
-            let div = dom.descendants(dom.root()).find(|&id| dom.name(id).is_some_and(|name| name.as_ref() == "div"));
+            let div = dom.descendants(dom.root()).find(|&id| dom.name(id).is_some_and(|name| *name == *"div"));
             assert_eq!(is_hidden(&dom, div.expect("a div")), hidden, "{attributes}");
         }
     }

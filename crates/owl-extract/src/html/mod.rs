@@ -6,6 +6,7 @@
 pub(crate) mod content;
 pub(crate) mod dom;
 pub(crate) mod hidden;
+mod phrases;
 pub(crate) mod plain;
 mod prune;
 mod survey;

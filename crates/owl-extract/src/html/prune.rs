@@ -4,6 +4,7 @@ use html5ever::{LocalName, local_name};
 
 use super::content::{Content, is_boilerplate};
 use super::dom::{Dom, NodeId};
+use super::phrases;
 use super::survey::{Facts, Survey};
 
 /// A part with this share of the content's prose is left out for nothing.
@@ -12,15 +13,27 @@ const TOO_LARGE_TO_DROP: f32 = 0.3;
 /// Parts beside the text are shorter than this, in letters.
 const LONGEST_BESIDE: u32 = 200;
 
+/// Labels, bylines and invitations are shorter than this, in letters.
+const LONGEST_LABEL: u32 = 160;
+
 /// Drops what does not belong to the text below `root`.
 pub(super) fn prune(dom: &Dom, survey: &Survey, content: &mut Content, root: NodeId, title: Option<&str>) {
-    let pruning = Pruning { dom, survey, total: survey.at(root).worth, title: title.map(letters) };
+    let headlines: Vec<NodeId> = survey.order.iter().copied().filter(|&id| dom.is(id, &local_name!("h1"))).take(2).collect();
+    let mut pruning = Pruning {
+        dom,
+        survey,
+        total: survey.at(root).worth,
+        title: title.map(letters),
+        headline: headlines.first().copied().filter(|_| headlines.len() == 1),
+        begun: false,
+    };
     let mut next = dom.first_child(root);
     while let Some(id) = next {
         if content.is_dropped(id) || pruning.drops(id) {
             content.dropped[id.index()] = true;
             next = dom.skip(id, root);
         } else {
+            pruning.drop_related(content, id, root);
             next = dom.first_child(id).or_else(|| dom.skip(id, root));
         }
     }
@@ -33,12 +46,17 @@ struct Pruning<'a> {
     /// The prose of the content.
     total: f32,
     title: Option<String>,
+    /// The only heading of the first level on the page.
+    headline: Option<NodeId>,
+    /// Whether the walk has come to the text.
+    begun: bool,
 }
 
 impl Pruning<'_> {
-    fn drops(&self, id: NodeId) -> bool {
+    fn drops(&mut self, id: NodeId) -> bool {
         let Some(name) = self.dom.name(id) else { return false };
         let facts = self.survey.at(id);
+        self.begun |= facts.own_worth > 60.0 && facts.own_stops > 0 && !facts.hints.beside && !facts.hints.media;
         if facts.worth > self.total * TOO_LARGE_TO_DROP {
             return false;
         }
@@ -47,15 +65,64 @@ impl Pruning<'_> {
             local_name!("figcaption") => true,
             _ if is_boilerplate(name) => true,
             _ if is_heading(name) && self.is_title(id) => true,
-            local_name!("blockquote") => false,
-            _ => self.is_called(facts) || (facts.block && self.is_links(id, name, facts)),
+            local_name!("blockquote") | local_name!("pre") => false,
+            _ => self.is_called(facts) || (facts.block && (self.is_links(id, name, facts) || self.is_label(id, name, facts))),
         }
     }
 
     fn is_called(&self, facts: &Facts) -> bool {
         facts.hints.boilerplate
+            || facts.hints.media
             || (facts.hints.beside && facts.text < LONGEST_BESIDE)
             || (facts.hints.comments && facts.block)
+    }
+
+    /// A short block that says nothing, or who wrote this and when.
+    fn is_label(&self, id: NodeId, name: &LocalName, facts: &Facts) -> bool {
+        let part_of_more = matches!(*name, local_name!("li") | local_name!("td") | local_name!("th") | local_name!("dt") | local_name!("dd"));
+        if facts.text == 0 || facts.own != facts.text || facts.text > LONGEST_LABEL || part_of_more || is_heading(name) {
+            return false;
+        }
+        let text = self.dom.text_content(id);
+        phrases::is_nothing(&text)
+            || phrases::is_notice(&text)
+            || (facts.links > 0 && (phrases::is_invitation(&text) || phrases::is_related(&text)))
+            || (!self.begun && phrases::is_byline(&text))
+    }
+
+    /// A heading over other pages takes with it what it stands over.
+    fn drop_related(&self, content: &mut Content, id: NodeId, root: NodeId) {
+        let facts = self.survey.at(id);
+        let Some(name) = self.dom.name(id) else { return };
+        let may = facts.block && facts.text > 0 && facts.own == facts.text && facts.text < LONGEST_LABEL;
+        if !may || matches!(*name, local_name!("li") | local_name!("td") | local_name!("pre")) || !phrases::is_related(&self.dom.text_content(id)) {
+            return;
+        }
+        // What holds nothing but the heading stands for it.
+        let mut heading = id;
+        while let Some(parent) = self.dom.parent(heading).filter(|&parent| parent != root && self.survey.at(parent).text == facts.text) {
+            heading = parent;
+        }
+        let mut following = self.dom.next(heading);
+        let mut dropped = false;
+        while let Some(next) = following {
+            let over = self.survey.at(next);
+            let is_prose = over.linked * 4 < over.text && (over.worth > 100.0 || !self.is_list(next));
+            let is_heading = self.dom.name(next).is_some_and(is_heading);
+            if over.text > 0 && (is_prose || is_heading) {
+                break;
+            }
+            content.dropped[next.index()] = true;
+            dropped |= over.text > 0;
+            following = self.dom.next(next);
+        }
+        if dropped || is_heading(name) && facts.links == 0 && self.dom.next(heading).is_none() {
+            content.dropped[heading.index()] = true;
+        }
+    }
+
+    fn is_list(&self, id: NodeId) -> bool {
+        self.dom.name(id).is_some_and(|name| matches!(*name, local_name!("ul") | local_name!("ol")))
     }
 
     fn is_links(&self, id: NodeId, name: &LocalName, facts: &Facts) -> bool {
@@ -69,10 +136,15 @@ impl Pruning<'_> {
         !(sentence || entry && self.dom.parent(id).is_some_and(|list| !self.survey.at(list).hidden))
     }
 
+    /// The title of the page, which is told apart from its content.
     fn is_title(&self, id: NodeId) -> bool {
+        if self.headline == Some(id) && !self.begun {
+            return true;
+        }
         let Some(title) = &self.title else { return false };
         let heading = letters(&self.dom.text_content(id));
-        heading.len() > 8 && (title.contains(&heading) || heading.contains(title.as_str()))
+        let similar = heading.len() > 8 && (title.contains(&heading) || heading.contains(title.as_str()));
+        similar && (!self.begun || heading.len() * 10 > title.len() * 8)
     }
 
     /// Headings under which nothing was kept.

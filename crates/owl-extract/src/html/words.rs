@@ -16,6 +16,8 @@ pub(super) struct Hints {
     pub(super) body: bool,
     /// It says that people answer each other here.
     pub(super) comments: bool,
+    /// It says that it belongs to a picture.
+    pub(super) media: bool,
     /// It says that it is for screen readers alone.
     pub(super) unseen: bool,
 }
@@ -160,15 +162,15 @@ const BESIDE: &[&str] = &[
     "bio",
     "byline",
     "bylines",
-    "caption",
-    "captions",
+    
+    
     "categories",
     "category",
     "contributor",
     "contributors",
     "cat",
-    "credit",
-    "credits",
+    
+    
     "date",
     "dateline",
     "editor",
@@ -201,6 +203,11 @@ const BESIDE: &[&str] = &[
     "vote",
     "votes",
     "writer",
+];
+
+/// What belongs to a picture. Sorted.
+const MEDIA: &[&str] = &[
+    "caption", "captions", "credit", "credits", "figcaption", "galleries", "gallery", "imagecaption", "photocredit", "slider", "videoplayer",
 ];
 
 /// Where people answer. Sorted.
@@ -306,6 +313,7 @@ fn read(name: &str, joined: &mut String, hints: &mut Hints) {
     if !about_others && !body {
         hints.boilerplate |= found.boilerplate;
         hints.beside |= found.beside;
+        hints.media |= found.media;
         hints.comments |= found.comments;
     }
 }
@@ -314,12 +322,13 @@ fn look_up(word: &str, found: &mut Hints) {
     found.boilerplate |= BOILERPLATE.binary_search(&word).is_ok()
         || (word.len() > 5 && BOILERPLATE_BEGINNINGS.iter().any(|beginning| word.starts_with(beginning)));
     found.beside |= BESIDE.binary_search(&word).is_ok();
+    found.media |= MEDIA.binary_search(&word).is_ok();
     found.comments |= COMMENTS.binary_search(&word).is_ok();
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BESIDE, BOILERPLATE, COMMENTS, Hints, read};
+    use super::{BESIDE, BOILERPLATE, COMMENTS, Hints, MEDIA, read};
 
     fn of(name: &str) -> Hints {
         let mut hints = Hints::default();
@@ -329,7 +338,7 @@ mod tests {
 
     #[test]
     fn lists_that_are_searched_are_sorted() {
-        for list in [BOILERPLATE, BESIDE, COMMENTS] {
+        for list in [BOILERPLATE, BESIDE, MEDIA, COMMENTS] {
             for pair in list.windows(2) {
                 assert!(pair[0] < pair[1], "{pair:?}");
             }
