@@ -40,6 +40,9 @@ const LEAST_REMAINDER: f32 = 0.15;
 const PROSE: f32 = 0.75;
 const LEAST_GAIN: f32 = 0.1;
 
+/// What counts of the worth of a part that is far from the page's only headline.
+const AWAY_FROM_HEADLINE: f32 = 0.35;
+
 /// How much of the worth of a part remains one level further out.
 const DISTANCE: f32 = 0.75;
 
@@ -50,9 +53,11 @@ pub(crate) fn find(dom: &Dom, title: Option<&str>) -> Content {
     let dropped = survey.facts.iter().map(|facts| facts.hidden).collect();
     let mut content = Content { roots: vec![body], dropped, readable: false };
     let cut = cut(dom, &survey, body);
-    let root = choose(dom, &survey, &cut, body);
+    let clean = clean(dom, &survey, &cut);
+    let related = around_headline(dom, &survey, &clean, body);
+    let root = choose(dom, &survey, &cut, related.as_deref(), body);
     if let Some(root) = root {
-        let root = widen(dom, &clean(dom, &survey, &cut), root, body);
+        let root = widen(dom, &clean, root, body);
         content.roots = vec![root];
         content.readable = true;
         prune::prune(dom, &survey, &mut content, root, title);
@@ -131,8 +136,26 @@ fn widen(dom: &Dom, clean: &[Clean], found: NodeId, body: NodeId) -> NodeId {
     widest
 }
 
+/// The nodes around the headline and its text, and those in there; `None` where the page has no single headline.
+fn around_headline(dom: &Dom, survey: &Survey, clean: &[Clean], body: NodeId) -> Option<Vec<bool>> {
+    let mut headlines =
+        survey.order.iter().copied().filter(|&id| dom.is(id, &local_name!("h1")) && survey.at(id).text > 0);
+    let headline = headlines.next().filter(|_| headlines.next().is_none())?;
+    let least = LEAST_WORTH.max(clean[body.index()].worth * 0.2);
+    let near = dom.ancestors(headline).find(|&outer| outer == body || clean[outer.index()].worth >= least)?;
+    let mut related = vec![false; dom.len()];
+    for outer in dom.ancestors(near) {
+        related[outer.index()] = true;
+    }
+    related[near.index()] = true;
+    for inner in dom.descendants(near) {
+        related[inner.index()] = true;
+    }
+    Some(related)
+}
+
 /// The part whose text reads most like prose and is closest together.
-fn choose(dom: &Dom, survey: &Survey, cut: &[bool], body: NodeId) -> Option<NodeId> {
+fn choose(dom: &Dom, survey: &Survey, cut: &[bool], related: Option<&[bool]>, body: NodeId) -> Option<NodeId> {
     let mut scores = vec![0.0_f32; survey.facts.len()];
     let mut best: Option<(f32, NodeId)> = None;
     for &id in survey.order.iter().rev() {
@@ -142,7 +165,8 @@ fn choose(dom: &Dom, survey: &Survey, cut: &[bool], body: NodeId) -> Option<Node
         }
         let mut score = scores[id.index()];
         if facts.block {
-            score += facts.own_worth;
+            let strange = related.is_some_and(|related| !related[id.index()]);
+            score += facts.own_worth * if strange { AWAY_FROM_HEADLINE } else { 1.0 };
             let rated = score * factor(dom, id, facts);
             if best.is_none_or(|(most, _)| rated > most) && !dom.is(id, &local_name!("p")) {
                 best = Some((rated, id));

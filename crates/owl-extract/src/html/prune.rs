@@ -18,7 +18,8 @@ const LONGEST_LABEL: u32 = 160;
 
 /// Drops what does not belong to the text below `root`.
 pub(super) fn prune(dom: &Dom, survey: &Survey, content: &mut Content, root: NodeId, title: Option<&str>) {
-    let headlines: Vec<NodeId> = survey.order.iter().copied().filter(|&id| dom.is(id, &local_name!("h1"))).take(2).collect();
+    let headlines: Vec<NodeId> =
+        survey.order.iter().copied().filter(|&id| dom.is(id, &local_name!("h1"))).take(2).collect();
     let mut pruning = Pruning {
         dom,
         survey,
@@ -66,7 +67,10 @@ impl Pruning<'_> {
             _ if is_boilerplate(name) => true,
             _ if is_heading(name) && self.is_title(id) => true,
             local_name!("blockquote") | local_name!("pre") => false,
-            _ => self.is_called(facts) || (facts.block && (self.is_links(id, name, facts) || self.is_label(id, name, facts))),
+            _ => {
+                self.is_called(facts)
+                    || (facts.block && (self.is_links(id, name, facts) || self.is_label(id, name, facts)))
+            }
         }
     }
 
@@ -79,8 +83,12 @@ impl Pruning<'_> {
 
     /// A short block that says nothing, or who wrote this and when.
     fn is_label(&self, id: NodeId, name: &LocalName, facts: &Facts) -> bool {
-        let part_of_more = matches!(*name, local_name!("li") | local_name!("td") | local_name!("th") | local_name!("dt") | local_name!("dd"));
-        if facts.text == 0 || facts.own != facts.text || facts.text > LONGEST_LABEL || part_of_more || is_heading(name) {
+        let part_of_more = matches!(
+            *name,
+            local_name!("li") | local_name!("td") | local_name!("th") | local_name!("dt") | local_name!("dd")
+        );
+        if facts.text == 0 || facts.own != facts.text || facts.text > LONGEST_LABEL || part_of_more || is_heading(name)
+        {
             return false;
         }
         let text = self.dom.text_content(id);
@@ -95,12 +103,17 @@ impl Pruning<'_> {
         let facts = self.survey.at(id);
         let Some(name) = self.dom.name(id) else { return };
         let may = facts.block && facts.text > 0 && facts.own == facts.text && facts.text < LONGEST_LABEL;
-        if !may || matches!(*name, local_name!("li") | local_name!("td") | local_name!("pre")) || !phrases::is_related(&self.dom.text_content(id)) {
+        if !may
+            || matches!(*name, local_name!("li") | local_name!("td") | local_name!("pre"))
+            || !phrases::is_related(&self.dom.text_content(id))
+        {
             return;
         }
         // What holds nothing but the heading stands for it.
         let mut heading = id;
-        while let Some(parent) = self.dom.parent(heading).filter(|&parent| parent != root && self.survey.at(parent).text == facts.text) {
+        while let Some(parent) =
+            self.dom.parent(heading).filter(|&parent| parent != root && self.survey.at(parent).text == facts.text)
+        {
             heading = parent;
         }
         let mut following = self.dom.next(heading);

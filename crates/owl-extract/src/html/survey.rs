@@ -21,6 +21,8 @@ pub(super) struct Facts {
     pub(super) own_linked: u32,
     /// How often `own` ends or divides a sentence.
     pub(super) own_stops: u32,
+    /// Whether `own` breaks off: the beginning of a text that is elsewhere.
+    pub(super) own_breaks_off: bool,
     /// The links in it.
     pub(super) links: u32,
     /// How much of `own` reads like prose.
@@ -124,6 +126,9 @@ impl Survey {
             facts.own += length;
             facts.own_stops += stops;
             facts.own_linked += if linked { length } else { 0 };
+            if length > 0 && !linked {
+                facts.own_breaks_off = breaks_off(text);
+            }
         }
     }
 
@@ -171,6 +176,12 @@ fn measure(text: &str) -> (u32, u32) {
     (length, stops)
 }
 
+/// Whether a text ends in an ellipsis.
+fn breaks_off(text: &str) -> bool {
+    let text = text.trim_end().trim_end_matches([']', ')', '"', '”']);
+    text.ends_with('…') || text.ends_with("...")
+}
+
 /// How much of a block's own text reads like prose.
 fn worth(facts: &Facts, name: Option<&LocalName>) -> f32 {
     let plain = facts.own.saturating_sub(facts.own_linked) as f32;
@@ -179,6 +190,9 @@ fn worth(facts: &Facts, name: Option<&LocalName>) -> f32 {
     }
     if name.is_some_and(|name| matches!(*name, local_name!("pre") | local_name!("code"))) {
         return plain;
+    }
+    if facts.own_breaks_off {
+        return 0.2 * plain;
     }
     match (plain as u32, facts.own_stops) {
         (0..=24, _) => 0.05 * plain,

@@ -58,8 +58,8 @@ const BOILERPLATE: &[&str] = &[
     "gdpr",
     "gpt",
     "jp",
-    "login",
     "lightbox",
+    "login",
     "masthead",
     "megamenu",
     "menu",
@@ -162,15 +162,11 @@ const BESIDE: &[&str] = &[
     "bio",
     "byline",
     "bylines",
-    
-    
+    "cat",
     "categories",
     "category",
     "contributor",
     "contributors",
-    "cat",
-    
-    
     "date",
     "dateline",
     "editor",
@@ -196,8 +192,8 @@ const BESIDE: &[&str] = &[
     "tags",
     "time",
     "timestamp",
-    "topics",
     "toc",
+    "topics",
     "updated",
     "views",
     "vote",
@@ -207,7 +203,17 @@ const BESIDE: &[&str] = &[
 
 /// What belongs to a picture. Sorted.
 const MEDIA: &[&str] = &[
-    "caption", "captions", "credit", "credits", "figcaption", "galleries", "gallery", "imagecaption", "photocredit", "slider", "videoplayer",
+    "caption",
+    "captions",
+    "credit",
+    "credits",
+    "figcaption",
+    "galleries",
+    "gallery",
+    "imagecaption",
+    "photocredit",
+    "slider",
+    "videoplayer",
 ];
 
 /// Where people answer. Sorted.
