@@ -136,13 +136,15 @@ fn widen(dom: &Dom, clean: &[Clean], found: NodeId, body: NodeId) -> NodeId {
     widest
 }
 
-/// The nodes around the headline and its text, and those in there; `None` where the page has no single headline.
+/// The nodes in and around the `article` that has the page's only headline; `None` where there is no such.
 fn around_headline(dom: &Dom, survey: &Survey, clean: &[Clean], body: NodeId) -> Option<Vec<bool>> {
     let mut headlines =
         survey.order.iter().copied().filter(|&id| dom.is(id, &local_name!("h1")) && survey.at(id).text > 0);
     let headline = headlines.next().filter(|_| headlines.next().is_none())?;
-    let least = LEAST_WORTH.max(clean[body.index()].worth * 0.2);
-    let near = dom.ancestors(headline).find(|&outer| outer == body || clean[outer.index()].worth >= least)?;
+    let near = dom.ancestors(headline).find(|&outer| dom.is(outer, &local_name!("article")))?;
+    if clean[near.index()].worth < LEAST_WORTH.max(clean[body.index()].worth * 0.2) {
+        return None;
+    }
     let mut related = vec![false; dom.len()];
     for outer in dom.ancestors(near) {
         related[outer.index()] = true;
