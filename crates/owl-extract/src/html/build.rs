@@ -8,18 +8,20 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
 use html5ever::tendril::StrTendril;
-use html5ever::tokenizer::{
-    BufferQueue, EndTag, StartTag, Tag, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
-};
+use html5ever::tokenizer::{EndTag, StartTag, Tag, Token, TokenSink, TokenSinkResult};
 use html5ever::tree_builder::{
     ElemName, ElementFlags, NodeOrText, QuirksMode, Tracer, TreeBuilder, TreeBuilderOpts, TreeSink,
 };
 use html5ever::{LocalName, Namespace as Uri, QualName, local_name, ns};
 
+use super::super::tokens;
 use super::{Attribute, Dom, Kind, MOST_OPEN, NONE, Namespace, Node, NodeId, Span};
 
 /// An attribute longer than this, in bytes, is as good as none: it is a picture or a program.
 const LONGEST_ATTRIBUTE: usize = 64 * 1024;
+
+/// Attributes that the root elements gather from further tags of theirs.
+const MOST_ADDED: u32 = 64;
 
 /// Pages longer than this, in bytes, are read up to here: places in texts are 32 bits.
 const LONGEST_PAGE: usize = 256 * 1024 * 1024;
@@ -28,13 +30,18 @@ pub(super) fn parse(page: &str) -> Dom {
     let page = &page[..page.floor_char_boundary(LONGEST_PAGE)];
     let options = TreeBuilderOpts { scripting_enabled: false, drop_doctype: true, ..TreeBuilderOpts::default() };
     let builder = TreeBuilder::new(Sink::new(page.len()), options);
-    let tokenizer = Tokenizer::new(Bounded { builder, skipped: Cell::new(0) }, TokenizerOpts::default());
-    let input = BufferQueue::default();
-    input.push_back(StrTendril::from_slice(page));
-    // A script or a declared encoding interrupts the tokenizer; what it has not read is still in `input`.
-    while !matches!(tokenizer.feed(&input), html5ever::TokenizerResult::Done) {}
-    tokenizer.end();
-    tokenizer.sink.builder.sink.finish()
+    let bounded = Bounded { builder, skipped: Cell::new(0) };
+    tokens::tokenize(&readable(page), &bounded, &bounded.builder.sink);
+    bounded.builder.sink.finish()
+}
+
+/// The page with line ends as HTML has them, and without what it does not have.
+fn readable(page: &str) -> StrTendril {
+    if page.contains(['\r', '\0']) {
+        StrTendril::from(page.replace("\r\n", "\n").replace('\r', "\n").replace('\0', ""))
+    } else {
+        StrTendril::from_slice(page)
+    }
 }
 
 /// The tree builder behind its bound.
@@ -134,6 +141,8 @@ impl TokenSink for Bounded {
 struct Sink {
     nodes: RefCell<Vec<Node>>,
     attributes: RefCell<Vec<Attribute>>,
+    /// The lists of attributes, by number.
+    lists: RefCell<Vec<Span>>,
     text: RefCell<String>,
     /// At most so many elements are open.
     open: Cell<usize>,
@@ -163,6 +172,7 @@ impl Sink {
         let sink = Self {
             nodes: RefCell::new(Vec::with_capacity(length / 32 + 16)),
             attributes: RefCell::new(Vec::with_capacity(length / 64)),
+            lists: RefCell::new(Vec::with_capacity(length / 64)),
             text: RefCell::new(String::with_capacity(length)),
             open: Cell::new(0),
             most_nodes: length + 1024,
@@ -186,15 +196,11 @@ impl Sink {
         Span { start, end: place(all.len()) }
     }
 
-    fn keep_attributes(&self, list: &[html5ever::Attribute]) -> Span {
-        let mut all = self.attributes.borrow_mut();
-        let start = place(all.len());
-        for attribute in list {
-            let value = if attribute.value.len() > LONGEST_ATTRIBUTE { "" } else { &attribute.value };
-            let name = self.keep(&attribute.name.local);
-            all.push(Attribute { name, value: self.keep(value) });
-        }
-        Span { start, end: place(all.len()) }
+    /// The attributes of a list: the tree builder was given its number alone.
+    fn list(&self, given: &[html5ever::Attribute]) -> Span {
+        let number = given.iter().find(|attribute| attribute.name.local == local_name!(""));
+        let number = number.and_then(|attribute| usize::from_str_radix(&attribute.value, 16).ok());
+        number.and_then(|number| self.lists.borrow().get(number).copied()).unwrap_or_default()
     }
 
     /// The node to put where a node or a text is wanted after `before` (under `parent`): a text that continues `before`
@@ -235,6 +241,28 @@ fn place(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(NONE - 1)
 }
 
+impl tokens::Lists for Sink {
+    fn begin(&self) -> u32 {
+        let start = place(self.attributes.borrow().len());
+        let mut lists = self.lists.borrow_mut();
+        lists.push(Span { start, end: start });
+        place(lists.len() - 1)
+    }
+
+    fn add(&self, name: &str, value: &str) {
+        let value = if value.len() > LONGEST_ATTRIBUTE { "" } else { value };
+        let name = self.keep(name);
+        let value = self.keep(value);
+        self.attributes.borrow_mut().push(Attribute { name, value });
+    }
+
+    fn end(&self) {
+        if let Some(list) = self.lists.borrow_mut().last_mut() {
+            list.end = place(self.attributes.borrow().len());
+        }
+    }
+}
+
 impl TreeSink for Sink {
     type Handle = NodeId;
     type Output = Dom;
@@ -266,7 +294,7 @@ impl TreeSink for Sink {
 
     fn create_element(&self, name: QualName, attrs: Vec<html5ever::Attribute>, _: ElementFlags) -> NodeId {
         self.open.set(self.open.get() + 1);
-        let attributes = self.keep_attributes(&attrs);
+        let attributes = self.list(&attrs);
         let namespace = match name.ns {
             ns!(svg) => Namespace::Svg,
             ns!(mathml) => Namespace::MathMl,
@@ -333,12 +361,18 @@ impl TreeSink for Sink {
 
     fn add_attrs_if_missing(&self, target: &NodeId, attrs: Vec<html5ever::Attribute>) {
         let Kind::Element { attributes: old, .. } = self.nodes.borrow()[target.index()].kind else { return };
-        let start = place(self.attributes.borrow().len());
-        self.attributes.borrow_mut().extend_from_within(old.start as usize..old.end as usize);
-        let added = self.keep_attributes(&attrs);
+        let added = self.list(&attrs);
+        let mut all = self.attributes.borrow_mut();
+        // A page may do this with every tag.
+        if old.end - old.start >= MOST_ADDED {
+            return;
+        }
+        let start = place(all.len());
+        all.extend_from_within(old.start as usize..old.end as usize);
+        all.extend_from_within(added.start as usize..added.end as usize);
         if let Kind::Element { attributes, .. } = &mut self.nodes.borrow_mut()[target.index()].kind {
             // What was there comes first, and the first of a name counts.
-            *attributes = Span { start, end: added.end };
+            *attributes = Span { start, end: place(all.len()) };
         }
     }
 

@@ -9,8 +9,10 @@ pub(crate) mod hidden;
 mod phrases;
 pub(crate) mod plain;
 mod prune;
+mod references;
 mod survey;
 pub(crate) mod title;
+mod tokens;
 mod words;
 
 use crate::document::{Document, ExtractError, Extractor, Mode, Options};
