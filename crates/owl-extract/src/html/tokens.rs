@@ -234,11 +234,13 @@ impl<'a, S: TokenSink, L: Lists> Tokenizer<'a, S, L> {
     fn attributes(&mut self, tag: &mut Tag) -> Option<usize> {
         let mut seen: Vec<&'a str> = Vec::new();
         loop {
-            while self.byte(self.at).is_some_and(|byte| is_space(byte) || byte == b'/') {
+            let mut slash = false;
+            while let Some(byte) = self.byte(self.at).filter(|&byte| is_space(byte) || byte == b'/') {
+                slash = byte == b'/';
                 self.at += 1;
             }
             if self.byte(self.at)? == b'>' {
-                tag.self_closing = self.byte(self.at - 1) == Some(b'/');
+                tag.self_closing = slash;
                 self.at += 1;
                 return Some(seen.len());
             }
@@ -364,8 +366,7 @@ impl<'a, S: TokenSink, L: Lists> Tokenizer<'a, S, L> {
                 at += 1;
             }
         }
-        // Without an end in the end: the comment was none.
-        if comment { self.end_tag_of("script", from).unwrap_or(self.end()) } else { self.end() }
+        self.end()
     }
 }
 
@@ -388,3 +389,7 @@ fn comment_length(comment: &str) -> usize {
     }
     bytes.len()
 }
+
+#[cfg(test)]
+#[path = "tokens_tests.rs"]
+mod tests;
