@@ -5,6 +5,8 @@
 
 use html5ever::{LocalName, local_name};
 
+use crate::document::Extractor;
+
 use super::dom::{Dom, NodeId};
 use super::prune;
 use super::survey::{Facts, Survey};
@@ -16,8 +18,8 @@ pub(crate) struct Content {
     pub(crate) roots: Vec<NodeId>,
     /// By [`NodeId::index`]: this node, and what is in it, is left out.
     pub(crate) dropped: Vec<bool>,
-    /// Whether a main part was found; otherwise it is the whole page.
-    pub(crate) readable: bool,
+    /// How it was found.
+    pub(crate) extractor: Extractor,
 }
 
 impl Content {
@@ -51,7 +53,7 @@ pub(crate) fn find(dom: &Dom, title: Option<&str>) -> Content {
     let body = dom.descendants(dom.root()).find(|&id| dom.is(id, &local_name!("body"))).unwrap_or(dom.root());
     let survey = Survey::of(dom, body);
     let dropped = survey.facts.iter().map(|facts| facts.hidden).collect();
-    let mut content = Content { roots: vec![body], dropped, readable: false };
+    let mut content = Content { roots: vec![body], dropped, extractor: Extractor::Page };
     let cut = cut(dom, &survey, body);
     let clean = clean(dom, &survey, &cut);
     let related = around_headline(dom, &survey, &clean, body);
@@ -59,7 +61,7 @@ pub(crate) fn find(dom: &Dom, title: Option<&str>) -> Content {
     if let Some(root) = root {
         let root = widen(dom, &clean, root, body);
         content.roots = vec![root];
-        content.readable = true;
+        content.extractor = Extractor::Readable;
         prune::prune(dom, &survey, &mut content, root, title);
     } else {
         prune::prune(dom, &survey, &mut content, body, None);

@@ -10,6 +10,7 @@ mod phrases;
 pub(crate) mod plain;
 mod prune;
 mod references;
+mod select;
 mod survey;
 pub(crate) mod title;
 mod tokens;
@@ -17,18 +18,41 @@ mod words;
 
 use crate::document::{Document, ExtractError, Extractor, Mode, Options};
 
+use self::content::Content;
+use self::dom::Dom;
+
 /// Reads a page: `text` is decoded, `url` is where relative links start from.
 ///
 /// # Errors
-/// The selector is wrong, or matches nothing.
+/// The selector is wrong, or matches nothing that is seen.
 pub(crate) fn read(text: &str, url: &str, options: &Options<'_>) -> Result<Document, ExtractError> {
-    let _ = (url, options.links, options.selector);
-    let dom = dom::Dom::parse(text);
+    let _ = (url, options.links);
+    let selectors =
+        options.selector.map(select::Selectors::parse).transpose().map_err(ExtractError::InvalidSelector)?;
+    let dom = Dom::parse(text);
     let title = title::title(&dom);
-    let content = content::find(&dom, title.as_deref());
-    let extractor = if content.readable { Extractor::Readable } else { Extractor::Page };
+    let content = match &selectors {
+        Some(selectors) => selected(&dom, selectors)?,
+        None => content::find(&dom, title.as_deref()),
+    };
     let text = match options.mode {
         Mode::Markdown | Mode::Text | Mode::Raw => plain::write(&dom, &content),
     };
-    Ok(Document { title, text, extractor, media_type: "text/html".to_owned(), links: Vec::new() })
+    Ok(Document { title, text, extractor: content.extractor, media_type: "text/html".to_owned(), links: Vec::new() })
+}
+
+/// What the selector matches, without what is hidden in it.
+fn selected(dom: &Dom, selectors: &select::Selectors) -> Result<Content, ExtractError> {
+    let seen = |id: dom::NodeId| !std::iter::once(id).chain(dom.ancestors(id)).any(|id| hidden::is_hidden(dom, id));
+    let roots: Vec<_> = selectors.select(dom).into_iter().filter(|&id| seen(id)).collect();
+    if roots.is_empty() {
+        return Err(ExtractError::NothingSelected);
+    }
+    let mut dropped = vec![false; dom.len()];
+    for &root in &roots {
+        for id in dom.descendants(root) {
+            dropped[id.index()] = hidden::is_hidden(dom, id);
+        }
+    }
+    Ok(Content { roots, dropped, extractor: Extractor::Selector })
 }
