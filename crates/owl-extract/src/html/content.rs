@@ -8,7 +8,7 @@ use html5ever::{LocalName, local_name};
 use crate::document::Extractor;
 
 use super::dom::{Dom, NodeId};
-use super::prune;
+use super::prune::{self, Leave, Manner};
 use super::survey::{Facts, Survey};
 
 /// A part of a page: what is shown of it.
@@ -42,35 +42,95 @@ const LEAST_REMAINDER: f32 = 0.15;
 const PROSE: f32 = 0.75;
 const LEAST_GAIN: f32 = 0.1;
 
+/// Or prose to this share, and this much: what was found is then one section of several.
+const MIXED: f32 = 0.5;
+const LARGE_GAIN: f32 = 0.6;
+
+/// A page of whose text less than this share is kept is one of many small parts: a list of results, a home page.
+const LEAST_KEPT: f32 = 0.25;
+
+/// The same for a part with much prose, in letters.
+const LEAST_KEPT_OF_MUCH: f32 = 0.08;
+const MUCH_WORTH: f32 = 350.0;
+
 /// What counts of the worth of a part that is far from the page's only headline.
 const AWAY_FROM_HEADLINE: f32 = 0.35;
 
 /// How much of the worth of a part remains one level further out.
 const DISTANCE: f32 = 0.75;
 
-/// Finds the main content. `title` is not repeated in it.
-pub(crate) fn find(dom: &Dom, title: Option<&str>) -> Content {
+/// Finds the main content. `title` is not repeated in it; `captions` of pictures are kept on demand.
+pub(crate) fn find(dom: &Dom, title: Option<&str>, captions: bool) -> Content {
     let body = dom.descendants(dom.root()).find(|&id| dom.is(id, &local_name!("body"))).unwrap_or(dom.root());
     let survey = Survey::of(dom, body);
-    let dropped = survey.facts.iter().map(|facts| facts.hidden).collect();
-    let mut content = Content { roots: vec![body], dropped, extractor: Extractor::Page };
     let cut = cut(dom, &survey, body);
-    let clean = clean(dom, &survey, &cut);
-    let related = around_headline(dom, &survey, &clean, body);
-    let root = choose(dom, &survey, &cut, related.as_deref(), body);
+    let clean = clean(dom, &survey, &cut.nodes);
+    let article = article_of_headline(dom, &survey, &clean, body);
+    let related = article.map(|article| around(dom, article));
+    let root = choose(dom, &survey, &cut.nodes, related.as_deref(), body)
+        .map(|root| widen(dom, &clean, root, [Some(body), article]));
     if let Some(root) = root {
-        let root = widen(dom, &clean, root, body);
-        content.roots = vec![root];
-        content.extractor = Extractor::Readable;
-        prune::prune(dom, &survey, &mut content, root, title);
-    } else {
-        prune::prune(dom, &survey, &mut content, body, None);
+        let manner = if cut.names_are_wrong { Manner::Unnamed } else { Manner::Text };
+        let content = Content {
+            roots: vec![root],
+            dropped: prune::prune(dom, &survey, root, manner, Leave { title, captions }),
+            extractor: Extractor::Readable,
+        };
+        let kept = kept(dom, &survey, &content, root);
+        let least = if survey.at(root).worth < MUCH_WORTH { LEAST_KEPT } else { LEAST_KEPT_OF_MUCH };
+        if kept >= clean[body.index()].text * least || (kept >= LEAST_WORTH && is_declared(dom)) {
+            return content;
+        }
     }
-    content
+    let dropped = prune::prune(dom, &survey, body, Manner::Page, Leave { title: None, captions: true });
+    Content { roots: vec![body], dropped, extractor: Extractor::Page }
+}
+
+/// How much text is kept.
+fn kept(dom: &Dom, survey: &Survey, content: &Content, root: NodeId) -> f32 {
+    let mut kept = 0.0;
+    let mut next = Some(root);
+    while let Some(id) = next {
+        if content.is_dropped(id) {
+            next = dom.skip(id, root);
+            continue;
+        }
+        if dom.text(id).is_some() {
+            kept += survey.at(id).text as f32;
+        }
+        next = dom.first_child(id).or_else(|| dom.skip(id, root));
+    }
+    kept
+}
+
+/// Whether the page says to machines that it is an article.
+fn is_declared(dom: &Dom) -> bool {
+    dom.descendants(dom.root()).any(|id| match dom.name(id) {
+        Some(name) if *name == local_name!("meta") => {
+            dom.attr(id, "property") == Some("og:type")
+                && dom.attr(id, "content").is_some_and(|kind| kind.starts_with("article"))
+        }
+        Some(name) if *name == local_name!("script") => {
+            dom.attr(id, "type") == Some("application/ld+json")
+                && dom.children(id).filter_map(|text| dom.text(text)).any(|text| {
+                    ["Article\"", "BlogPosting\""]
+                        .iter()
+                        .any(|kind| memchr::memmem::find(text.as_bytes(), kind.as_bytes()).is_some())
+                })
+        }
+        _ => false,
+    })
+}
+
+/// What is set aside, by node.
+struct Cut {
+    nodes: Vec<bool>,
+    /// Setting aside what is called boilerplate would leave nothing: the names say something else here.
+    names_are_wrong: bool,
 }
 
 /// What is set aside before the content is chosen, by node.
-fn cut(dom: &Dom, survey: &Survey, body: NodeId) -> Vec<bool> {
+fn cut(dom: &Dom, survey: &Survey, body: NodeId) -> Cut {
     let total = survey.at(body).worth;
     let mut cut = vec![false; survey.facts.len()];
     for &id in &survey.order {
@@ -80,14 +140,15 @@ fn cut(dom: &Dom, survey: &Survey, body: NodeId) -> Vec<bool> {
         cut[id.index()] = called && id != body && facts.worth < total * TOO_LARGE_TO_CUT;
     }
     let remains = clean(dom, survey, &cut)[body.index()].worth;
-    if remains < LEAST_WORTH.max(total * LEAST_REMAINDER) {
+    let names_are_wrong = remains < LEAST_WORTH.max(total * LEAST_REMAINDER);
+    if names_are_wrong {
         for &id in &survey.order {
             // Then only what is mostly links.
             let facts = survey.at(id);
             cut[id.index()] &= facts.linked * 2 > facts.text;
         }
     }
-    cut
+    Cut { nodes: cut, names_are_wrong }
 }
 
 /// What of a node's text was not set aside.
@@ -120,42 +181,41 @@ fn clean(dom: &Dom, survey: &Survey, cut: &[bool]) -> Vec<Clean> {
 }
 
 /// The part around `found` that the text goes on in: an article in several sections, of which `found` is one.
-fn widen(dom: &Dom, clean: &[Clean], found: NodeId, body: NodeId) -> NodeId {
+fn widen(dom: &Dom, clean: &[Clean], found: NodeId, limits: [Option<NodeId>; 2]) -> NodeId {
     let mut widest = found;
-    for outer in dom.ancestors(found).take_while(|&outer| outer != body) {
+    let inner = std::iter::once(found).chain(dom.ancestors(found)).take_while(|&inner| !limits.contains(&Some(inner)));
+    for outer in inner.filter_map(|inner| dom.parent(inner)) {
         let (inside, around) = (clean[widest.index()], clean[outer.index()]);
         let (worth, text) = (around.worth - inside.worth, around.text - inside.text);
         if text < 20.0 {
             continue;
         }
-        if worth < text * PROSE {
-            break;
-        }
-        if worth > inside.worth * LEAST_GAIN {
+        let is_prose = worth >= text * PROSE && worth > inside.worth * LEAST_GAIN;
+        let is_much = worth >= text * MIXED && worth > inside.worth * LARGE_GAIN;
+        if is_prose || is_much {
             widest = outer;
         }
     }
     widest
 }
 
-/// The nodes in and around the `article` that has the page's only headline; `None` where there is no such.
-fn around_headline(dom: &Dom, survey: &Survey, clean: &[Clean], body: NodeId) -> Option<Vec<bool>> {
-    let mut headlines =
-        survey.order.iter().copied().filter(|&id| dom.is(id, &local_name!("h1")) && survey.at(id).text > 0);
+/// The `article` that has the page's only headline.
+fn article_of_headline(dom: &Dom, survey: &Survey, clean: &[Clean], body: NodeId) -> Option<NodeId> {
+    let is_headline = |&id: &NodeId| dom.is(id, &local_name!("h1")) && survey.at(id).text > 0;
+    let mut headlines = survey.order.iter().copied().filter(is_headline);
     let headline = headlines.next().filter(|_| headlines.next().is_none())?;
-    let near = dom.ancestors(headline).find(|&outer| dom.is(outer, &local_name!("article")))?;
-    if clean[near.index()].worth < LEAST_WORTH.max(clean[body.index()].worth * 0.2) {
-        return None;
+    let article = dom.ancestors(headline).find(|&outer| dom.is(outer, &local_name!("article")))?;
+    let least = LEAST_WORTH.max(clean[body.index()].worth * 0.2);
+    (clean[article.index()].worth >= least).then_some(article)
+}
+
+/// The nodes in and around a part.
+fn around(dom: &Dom, part: NodeId) -> Vec<bool> {
+    let mut around = vec![false; dom.len()];
+    for id in dom.ancestors(part).chain(std::iter::once(part)).chain(dom.descendants(part)) {
+        around[id.index()] = true;
     }
-    let mut related = vec![false; dom.len()];
-    for outer in dom.ancestors(near) {
-        related[outer.index()] = true;
-    }
-    related[near.index()] = true;
-    for inner in dom.descendants(near) {
-        related[inner.index()] = true;
-    }
-    Some(related)
+    around
 }
 
 /// The part whose text reads most like prose and is closest together.

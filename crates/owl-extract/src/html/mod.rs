@@ -33,7 +33,7 @@ pub(crate) fn read(text: &str, url: &str, options: &Options<'_>) -> Result<Docum
     let title = title::title(&dom);
     let content = match &selectors {
         Some(selectors) => selected(&dom, selectors)?,
-        None => content::find(&dom, title.as_deref()),
+        None => content::find(&dom, title.as_deref(), options.mode == Mode::Markdown),
     };
     let text = match options.mode {
         Mode::Markdown | Mode::Text | Mode::Raw => plain::write(&dom, &content),

@@ -333,8 +333,15 @@ pub(super) fn is_nothing(text: &str) -> bool {
         return false;
     }
     let text = text.trim_end_matches([':', '.', '!', '…']);
-    NOTHING.contains(&text)
-        || (text.bytes().any(|b| b.is_ascii_digit()) && text.replace(" of ", "/").chars().all(|c| !c.is_alphabetic()))
+    NOTHING.contains(&text) || is_number(text)
+}
+
+/// `3`, `1 / 6`, `2 of 9`.
+fn is_number(text: &str) -> bool {
+    let text = text.replace(" of ", "/");
+    text.len() < 8
+        && text.bytes().any(|b| b.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b' ' | b'/'))
 }
 
 /// Whether a short block says who wrote the text, or when.

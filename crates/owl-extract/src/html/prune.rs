@@ -2,7 +2,7 @@
 
 use html5ever::{LocalName, local_name};
 
-use super::content::{Content, is_boilerplate};
+use super::content::is_boilerplate;
 use super::dom::{Dom, NodeId};
 use super::phrases;
 use super::survey::{Facts, Survey};
@@ -16,34 +16,64 @@ const LONGEST_BESIDE: u32 = 200;
 /// Labels, bylines and invitations are shorter than this, in letters.
 const LONGEST_LABEL: u32 = 160;
 
-/// Drops what does not belong to the text below `root`.
-pub(super) fn prune(dom: &Dom, survey: &Survey, content: &mut Content, root: NodeId, title: Option<&str>) {
+/// How a part is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// One text.
+    Text,
+    /// One text, whose names are not to be believed.
+    Unnamed,
+    /// A whole page of many parts.
+    Page,
+}
+
+/// What is left out on demand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leave<'a> {
+    /// The title, where it is repeated.
+    pub(super) title: Option<&'a str>,
+    /// Captions stay.
+    pub(super) captions: bool,
+}
+
+/// What does not belong to the text below `root`, by [`NodeId::index`].
+pub(super) fn prune(dom: &Dom, survey: &Survey, root: NodeId, manner: Manner, leave: Leave<'_>) -> Vec<bool> {
     let headlines: Vec<NodeId> =
         survey.order.iter().copied().filter(|&id| dom.is(id, &local_name!("h1"))).take(2).collect();
     let mut pruning = Pruning {
         dom,
         survey,
+        manner,
+        captions: leave.captions,
         total: survey.at(root).worth,
-        title: title.map(letters),
-        headline: headlines.first().copied().filter(|_| headlines.len() == 1),
+        title: leave.title.map(letters),
+        headline: headlines.first().copied().filter(|_| headlines.len() == 1 && leave.title.is_some()),
         begun: false,
     };
+    let mut dropped: Vec<bool> = survey.facts.iter().map(|facts| facts.hidden).collect();
     let mut next = dom.first_child(root);
     while let Some(id) = next {
-        if content.is_dropped(id) || pruning.drops(id) {
-            content.dropped[id.index()] = true;
+        if dropped[id.index()] || pruning.drops(id) {
+            dropped[id.index()] = true;
             next = dom.skip(id, root);
         } else {
-            pruning.drop_related(content, id, root);
+            if manner != Manner::Page {
+                pruning.drop_related(&mut dropped, id, root);
+            }
             next = dom.first_child(id).or_else(|| dom.skip(id, root));
         }
     }
-    pruning.drop_headings_of_nothing(content, root);
+    if manner != Manner::Page {
+        pruning.drop_headings_of_nothing(&mut dropped, root);
+    }
+    dropped
 }
 
 struct Pruning<'a> {
     dom: &'a Dom,
     survey: &'a Survey,
+    manner: Manner,
+    captions: bool,
     /// The prose of the content.
     total: f32,
     title: Option<String>,
@@ -63,10 +93,11 @@ impl Pruning<'_> {
         }
         match *name {
             local_name!("button") | local_name!("select") | local_name!("input") | local_name!("textarea") => true,
-            local_name!("figcaption") => true,
+            local_name!("figcaption") => !self.captions,
             _ if is_boilerplate(name) => true,
             _ if is_heading(name) && self.is_title(id) => true,
             local_name!("blockquote") | local_name!("pre") => false,
+            _ if self.manner == Manner::Page => facts.block && facts.hints.boilerplate,
             _ => {
                 self.is_called(facts)
                     || (facts.block && (self.is_links(id, name, facts) || self.is_label(id, name, facts)))
@@ -75,8 +106,11 @@ impl Pruning<'_> {
     }
 
     fn is_called(&self, facts: &Facts) -> bool {
+        if self.manner == Manner::Unnamed {
+            return facts.hints.boilerplate && facts.linked * 2 > facts.text;
+        }
         facts.hints.boilerplate
-            || facts.hints.media
+            || (facts.hints.media && !self.captions)
             || (facts.hints.beside && facts.text < LONGEST_BESIDE)
             || (facts.hints.comments && facts.block)
     }
@@ -99,7 +133,7 @@ impl Pruning<'_> {
     }
 
     /// A heading over other pages takes with it what it stands over.
-    fn drop_related(&self, content: &mut Content, id: NodeId, root: NodeId) {
+    fn drop_related(&self, dropped: &mut [bool], id: NodeId, root: NodeId) {
         let facts = self.survey.at(id);
         let Some(name) = self.dom.name(id) else { return };
         let may = facts.block && facts.text > 0 && facts.own == facts.text && facts.text < LONGEST_LABEL;
@@ -117,7 +151,7 @@ impl Pruning<'_> {
             heading = parent;
         }
         let mut following = self.dom.next(heading);
-        let mut dropped = false;
+        let mut any = false;
         while let Some(next) = following {
             let over = self.survey.at(next);
             let is_prose = over.linked * 4 < over.text && (over.worth > 100.0 || !self.is_list(next));
@@ -125,12 +159,12 @@ impl Pruning<'_> {
             if over.text > 0 && (is_prose || is_heading) {
                 break;
             }
-            content.dropped[next.index()] = true;
-            dropped |= over.text > 0;
+            dropped[next.index()] = true;
+            any |= over.text > 0;
             following = self.dom.next(next);
         }
-        if dropped || is_heading(name) && facts.links == 0 && self.dom.next(heading).is_none() {
-            content.dropped[heading.index()] = true;
+        if any || is_heading(name) && facts.links == 0 && self.dom.next(heading).is_none() {
+            dropped[heading.index()] = true;
         }
     }
 
@@ -161,11 +195,11 @@ impl Pruning<'_> {
     }
 
     /// Headings under which nothing was kept.
-    fn drop_headings_of_nothing(&self, content: &mut Content, root: NodeId) {
+    fn drop_headings_of_nothing(&self, dropped: &mut [bool], root: NodeId) {
         let mut pending: Vec<(NodeId, u8)> = Vec::new();
         let mut next = self.dom.first_child(root);
         while let Some(id) = next {
-            if content.is_dropped(id) {
+            if dropped[id.index()] {
                 next = self.dom.skip(id, root);
                 continue;
             }
@@ -174,7 +208,7 @@ impl Pruning<'_> {
                     // A heading of the same level or above ends what it stood over.
                     while pending.last().is_some_and(|&(_, above)| above >= level) {
                         if let Some((heading, _)) = pending.pop() {
-                            content.dropped[heading.index()] = true;
+                            dropped[heading.index()] = true;
                         }
                     }
                     pending.push((id, level));
@@ -194,7 +228,7 @@ impl Pruning<'_> {
             }
         }
         for (heading, _) in pending {
-            content.dropped[heading.index()] = true;
+            dropped[heading.index()] = true;
         }
     }
 }

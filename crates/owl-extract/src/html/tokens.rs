@@ -33,7 +33,7 @@ pub(super) fn tokenize<S: TokenSink, L: Lists>(page: &StrTendril, sink: &S, list
     let mut tokenizer =
         Tokenizer { page, at: 0, sink, lists, formatting: HashMap::new(), value: String::new(), name: String::new() };
     tokenizer.data();
-    tokenizer.emit(Token::EOFToken);
+    let _ = tokenizer.emit(Token::EOFToken);
     sink.end();
 }
 
