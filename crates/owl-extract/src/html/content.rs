@@ -44,7 +44,8 @@ const LEAST_GAIN: f32 = 0.1;
 
 /// Or prose to this share, and this much: what was found is then one section of several.
 const MIXED: f32 = 0.5;
-const LARGE_GAIN: f32 = 0.6;
+const LARGE_GAIN: f32 = 0.35;
+const LARGE_SECTION: f32 = 800.0;
 
 /// A page of whose text less than this share is kept is one of many small parts: a list of results, a home page.
 const LEAST_KEPT: f32 = 0.25;
@@ -191,7 +192,7 @@ fn widen(dom: &Dom, clean: &[Clean], found: NodeId, limits: [Option<NodeId>; 2])
             continue;
         }
         let is_prose = worth >= text * PROSE && worth > inside.worth * LEAST_GAIN;
-        let is_much = worth >= text * MIXED && worth > inside.worth * LARGE_GAIN;
+        let is_much = worth >= text * MIXED && worth > LARGE_SECTION.max(inside.worth * LARGE_GAIN);
         if is_prose || is_much {
             widest = outer;
         }
