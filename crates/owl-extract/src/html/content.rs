@@ -54,7 +54,7 @@ const LEAST_KEPT: f32 = 0.25;
 const LEAST_KEPT_OF_MUCH: f32 = 0.08;
 const MUCH_WORTH: f32 = 350.0;
 
-/// What counts of the worth of a part that is far from the page's only headline.
+/// What counts of prose that stands before the page's only headline, or in another article.
 const AWAY_FROM_HEADLINE: f32 = 0.35;
 
 /// How much of the worth of a part remains one level further out.
@@ -137,7 +137,8 @@ fn cut(dom: &Dom, survey: &Survey, body: NodeId) -> Cut {
     for &id in &survey.order {
         let facts = survey.at(id);
         let Some(name) = dom.name(id) else { continue };
-        let called = facts.block && (facts.hints.boilerplate || facts.hints.comments) || is_boilerplate(name);
+        let called =
+            facts.block && (is_called_boilerplate(facts, total) || facts.hints.comments) || is_boilerplate(name);
         cut[id.index()] = called && id != body && facts.worth < total * TOO_LARGE_TO_CUT;
     }
     let remains = clean(dom, survey, &cut)[body.index()].worth;
@@ -148,6 +149,9 @@ fn cut(dom: &Dom, survey: &Survey, body: NodeId) -> Cut {
             let facts = survey.at(id);
             cut[id.index()] &= facts.linked * 2 > facts.text;
         }
+    }
+    for &id in survey.order.iter().filter(|&&id| id != body) {
+        cut[id.index()] |= dom.parent(id).is_some_and(|parent| cut[parent.index()]);
     }
     Cut { nodes: cut, names_are_wrong }
 }
@@ -200,11 +204,16 @@ fn widen(dom: &Dom, clean: &[Clean], found: NodeId, limits: [Option<NodeId>; 2])
     widest
 }
 
-/// The `article` that has the page's only headline.
-fn article_of_headline(dom: &Dom, survey: &Survey, clean: &[Clean], body: NodeId) -> Option<NodeId> {
+/// The page's only headline.
+fn headline(dom: &Dom, survey: &Survey) -> Option<NodeId> {
     let is_headline = |&id: &NodeId| dom.is(id, &local_name!("h1")) && survey.at(id).text > 0;
     let mut headlines = survey.order.iter().copied().filter(is_headline);
-    let headline = headlines.next().filter(|_| headlines.next().is_none())?;
+    headlines.next().filter(|_| headlines.next().is_none())
+}
+
+/// The `article` that has the page's only headline.
+fn article_of_headline(dom: &Dom, survey: &Survey, clean: &[Clean], body: NodeId) -> Option<NodeId> {
+    let headline = headline(dom, survey)?;
     let article = dom.ancestors(headline).find(|&outer| dom.is(outer, &local_name!("article")))?;
     let least = LEAST_WORTH.max(clean[body.index()].worth * 0.2);
     (clean[article.index()].worth >= least).then_some(article)
@@ -223,14 +232,16 @@ fn around(dom: &Dom, part: NodeId) -> Vec<bool> {
 fn choose(dom: &Dom, survey: &Survey, cut: &[bool], related: Option<&[bool]>, body: NodeId) -> Option<NodeId> {
     let mut scores = vec![0.0_f32; survey.facts.len()];
     let mut best: Option<(f32, NodeId)> = None;
-    for &id in survey.order.iter().rev() {
+    let headline = headline(dom, survey).and_then(|headline| survey.order.iter().position(|&id| id == headline));
+    for (place, &id) in survey.order.iter().enumerate().rev() {
         let facts = survey.at(id);
         if cut[id.index()] {
             continue;
         }
         let mut score = scores[id.index()];
         if facts.block {
-            let strange = related.is_some_and(|related| !related[id.index()]);
+            let strange = related.is_some_and(|related| !related[id.index()])
+                || headline.is_some_and(|headline| place < headline);
             score += facts.own_worth * if strange { AWAY_FROM_HEADLINE } else { 1.0 };
             let rated = score * factor(dom, id, facts);
             if best.is_none_or(|(most, _)| rated > most) && !dom.is(id, &local_name!("p")) {
@@ -245,6 +256,11 @@ fn choose(dom: &Dom, survey: &Survey, cut: &[bool], related: Option<&[bool]>, bo
         }
     }
     best.filter(|&(_, id)| survey.at(id).worth >= LEAST_WORTH).map(|(_, id)| id)
+}
+
+/// Whether it says that it is boilerplate, and may be believed, where all prose together is `total`.
+pub(super) fn is_called_boilerplate(facts: &Facts, total: f32) -> bool {
+    facts.hints.boilerplate || (facts.hints.doubtful && (facts.worth < total * 0.05 || facts.linked * 3 > facts.text))
 }
 
 /// Elements that HTML defines as not being the main content.

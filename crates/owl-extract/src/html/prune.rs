@@ -1,8 +1,10 @@
 //! What of the chosen part is left out.
 
+use std::collections::HashSet;
+
 use html5ever::{LocalName, local_name};
 
-use super::content::is_boilerplate;
+use super::content::{is_boilerplate, is_called_boilerplate};
 use super::dom::{Dom, NodeId};
 use super::phrases;
 use super::survey::{Facts, Survey};
@@ -12,6 +14,9 @@ const TOO_LARGE_TO_DROP: f32 = 0.3;
 
 /// Parts beside the text are shorter than this, in letters.
 const LONGEST_BESIDE: u32 = 200;
+
+/// Shorter blocks may stand in a text twice, in letters.
+const LEAST_REPEATED: u32 = 150;
 
 /// Labels, bylines and invitations are shorter than this, in letters.
 const LONGEST_LABEL: u32 = 160;
@@ -49,11 +54,12 @@ pub(super) fn prune(dom: &Dom, survey: &Survey, root: NodeId, manner: Manner, le
         title: leave.title.map(letters),
         headline: headlines.first().copied().filter(|_| headlines.len() == 1 && leave.title.is_some()),
         begun: false,
+        seen: HashSet::new(),
     };
     let mut dropped: Vec<bool> = survey.facts.iter().map(|facts| facts.hidden).collect();
     let mut next = dom.first_child(root);
     while let Some(id) = next {
-        if dropped[id.index()] || pruning.drops(id) {
+        if dropped[id.index()] || pruning.drops(id) || pruning.is_repeated(id) {
             dropped[id.index()] = true;
             next = dom.skip(id, root);
         } else {
@@ -81,6 +87,8 @@ struct Pruning<'a> {
     headline: Option<NodeId>,
     /// Whether the walk has come to the text.
     begun: bool,
+    /// Long blocks that were kept.
+    seen: HashSet<String>,
 }
 
 impl Pruning<'_> {
@@ -93,26 +101,40 @@ impl Pruning<'_> {
         }
         match *name {
             local_name!("button") | local_name!("select") | local_name!("input") | local_name!("textarea") => true,
+            local_name!("video") | local_name!("audio") | local_name!("canvas") => true,
             local_name!("figcaption") => !self.captions,
             _ if is_boilerplate(name) => true,
             _ if is_heading(name) && self.is_title(id) => true,
             local_name!("blockquote") | local_name!("pre") => false,
-            _ if self.manner == Manner::Page => facts.block && facts.hints.boilerplate,
+            _ if self.manner == Manner::Page => facts.block && is_called_boilerplate(facts, self.total),
             _ => {
-                self.is_called(facts)
+                self.is_called(id, facts)
                     || (facts.block && (self.is_links(id, name, facts) || self.is_label(id, name, facts)))
             }
         }
     }
 
-    fn is_called(&self, facts: &Facts) -> bool {
+    fn is_called(&self, id: NodeId, facts: &Facts) -> bool {
         if self.manner == Manner::Unnamed {
             return facts.hints.boilerplate && facts.linked * 2 > facts.text;
         }
-        facts.hints.boilerplate
-            || (facts.hints.media && !self.captions)
-            || (facts.hints.beside && facts.text < LONGEST_BESIDE)
+        let small = (facts.hints.beside && facts.text < LONGEST_BESIDE) || (facts.hints.media && !self.captions);
+        is_called_boilerplate(facts, self.total) && (facts.block || facts.hints.boilerplate)
             || (facts.hints.comments && facts.block)
+            || (small && (facts.block || !self.is_in_sentence(id)))
+    }
+
+    /// A long block that was shown before: pages hold some parts twice, for screens of two sizes.
+    fn is_repeated(&mut self, id: NodeId) -> bool {
+        let facts = self.survey.at(id);
+        let long = facts.block && facts.own == facts.text && facts.text > LEAST_REPEATED && self.manner != Manner::Page;
+        long && !self.seen.insert(self.dom.text_content(id))
+    }
+
+    /// Whether it stands within a line of prose.
+    fn is_in_sentence(&self, id: NodeId) -> bool {
+        let block = self.dom.ancestors(id).map(|outer| self.survey.at(outer)).find(|outer| outer.block);
+        block.is_some_and(|block| block.own_worth > 60.0)
     }
 
     /// A short block that says nothing, or who wrote this and when.

@@ -10,6 +10,8 @@ use super::dom::{Dom, NodeId};
 pub(super) struct Hints {
     /// It says that it is no content: sharing, advertising, related pages, subscription …
     pub(super) boilerplate: bool,
+    /// It says the same in a word that has other meanings.
+    pub(super) doubtful: bool,
     /// It says that it stands beside the text: by whom, when, under which tags. Believed of small parts alone.
     pub(super) beside: bool,
     /// It says that it is the body of the text.
@@ -33,40 +35,20 @@ const BOILERPLATE: &[&str] = &[
     "adslot",
     "adunit",
     "adwrapper",
-    "banner",
-    "banners",
     "breadcrumb",
     "breadcrumbs",
-    "btn",
-    "button",
-    "buttons",
-    "carousel",
     "consent",
     "cookie",
     "cookies",
-    "copyright",
     "crosslinks",
     "dfp",
-    "disclaimer",
-    "donate",
-    "donation",
-    "drawer",
-    "dropdown",
     "editsection",
     "flyout",
-    "follow",
     "footer",
     "gdpr",
-    "gpt",
-    "jp",
     "lightbox",
-    "login",
     "masthead",
     "megamenu",
-    "menu",
-    "menus",
-    "modal",
-    "more",
     "mostpopular",
     "mostread",
     "nav",
@@ -78,29 +60,21 @@ const BOILERPLATE: &[&str] = &[
     "noprint",
     "offcanvas",
     "outbrain",
-    "overlay",
     "pager",
     "pagination",
     "paging",
-    "playlist",
-    "popular",
     "popup",
     "prevnext",
-    "print",
     "promo",
     "promos",
     "promoted",
-    "promotion",
-    "readmore",
     "recirc",
     "recirculation",
     "recommend",
     "recommendation",
     "recommendations",
     "recommended",
-    "register",
     "related",
-    "rss",
     "share",
     "sharebar",
     "sharebox",
@@ -114,8 +88,6 @@ const BOILERPLATE: &[&str] = &[
     "siderail",
     "signin",
     "signup",
-    "skip",
-    "slideshow",
     "social",
     "socials",
     "spotim",
@@ -123,21 +95,55 @@ const BOILERPLATE: &[&str] = &[
     "subscribe",
     "subscription",
     "taboola",
-    "toolbar",
-    "tooltip",
     "topbar",
     "trending",
     "upsell",
-    "utility",
     "webpush",
     "whatsapp",
-    "widget",
-    "widgets",
     "yarpp",
     "zergnet",
 ];
 
-/// Beginnings of words for which the same holds.
+/// What is no content as a rule, but may be the name of something that is: believed of parts without prose. Sorted.
+const DOUBTFUL: &[&str] = &[
+    "banner",
+    "banners",
+    "btn",
+    "button",
+    "buttons",
+    "carousel",
+    "copyright",
+    "disclaimer",
+    "donate",
+    "donation",
+    "drawer",
+    "dropdown",
+    "follow",
+    "gpt",
+    "jp",
+    "login",
+    "menu",
+    "menus",
+    "modal",
+    "more",
+    "overlay",
+    "playlist",
+    "popular",
+    "print",
+    "promotion",
+    "readmore",
+    "register",
+    "rss",
+    "skip",
+    "slideshow",
+    "toolbar",
+    "tooltip",
+    "utility",
+    "widget",
+    "widgets",
+];
+
+/// Beginnings of words that are no content.
 const BOILERPLATE_BEGINNINGS: &[&str] = &[
     "advert",
     "breadcrumb",
@@ -321,6 +327,7 @@ fn read(name: &str, joined: &mut String, hints: &mut Hints) {
     hints.body |= body;
     if !about_others && !body {
         hints.boilerplate |= found.boilerplate;
+        hints.doubtful |= found.doubtful;
         hints.beside |= found.beside;
         hints.media |= found.media;
         hints.comments |= found.comments;
@@ -330,6 +337,7 @@ fn read(name: &str, joined: &mut String, hints: &mut Hints) {
 fn look_up(word: &str, found: &mut Hints) {
     found.boilerplate |= BOILERPLATE.binary_search(&word).is_ok()
         || (word.len() > 5 && BOILERPLATE_BEGINNINGS.iter().any(|beginning| word.starts_with(beginning)));
+    found.doubtful |= DOUBTFUL.binary_search(&word).is_ok();
     found.beside |= BESIDE.binary_search(&word).is_ok();
     found.media |= MEDIA.binary_search(&word).is_ok();
     found.comments |= COMMENTS.binary_search(&word).is_ok();
@@ -337,7 +345,7 @@ fn look_up(word: &str, found: &mut Hints) {
 
 #[cfg(test)]
 mod tests {
-    use super::{BESIDE, BOILERPLATE, COMMENTS, Hints, MEDIA, read};
+    use super::{BESIDE, BOILERPLATE, COMMENTS, DOUBTFUL, Hints, MEDIA, read};
 
     fn of(name: &str) -> Hints {
         let mut hints = Hints::default();
@@ -347,7 +355,7 @@ mod tests {
 
     #[test]
     fn lists_that_are_searched_are_sorted() {
-        for list in [BOILERPLATE, BESIDE, MEDIA, COMMENTS] {
+        for list in [BOILERPLATE, DOUBTFUL, BESIDE, MEDIA, COMMENTS] {
             for pair in list.windows(2) {
                 assert!(pair[0] < pair[1], "{pair:?}");
             }
