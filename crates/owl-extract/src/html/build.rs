@@ -30,7 +30,7 @@ pub(super) fn parse(page: &str) -> Dom {
     let page = &page[..page.floor_char_boundary(LONGEST_PAGE)];
     let options = TreeBuilderOpts { scripting_enabled: false, drop_doctype: true, ..TreeBuilderOpts::default() };
     let builder = TreeBuilder::new(Sink::new(page.len()), options);
-    let bounded = Bounded { builder, skipped: Cell::new(0) };
+    let bounded = Bounded { builder, skipped: Cell::new(0), is_known_full: Cell::new(false) };
     tokens::tokenize(&readable(page), &bounded, &bounded.builder.sink);
     bounded.builder.sink.finish()
 }
@@ -49,6 +49,8 @@ struct Bounded {
     builder: TreeBuilder<NodeId, Sink>,
     /// How many start tags were dropped whose end tags have not come yet.
     skipped: Cell<usize>,
+    /// Nothing was closed since it was found to be full.
+    is_known_full: Cell<bool>,
 }
 
 /// Counts what the tree builder holds on to.
@@ -86,12 +88,13 @@ impl Bounded {
             return true;
         }
         // The count is an upper bound: the tree builder does not tell of everything that it closes.
-        if sink.open.get() >= MOST_OPEN {
+        if sink.open.get() >= MOST_OPEN && !self.is_known_full.get() {
             let count = Count::default();
             self.builder.trace_handles(&count);
             sink.open.set(count.0.get());
+            self.is_known_full.set(count.0.get() >= MOST_OPEN);
         }
-        sink.open.get() >= MOST_OPEN
+        self.is_known_full.get()
     }
 }
 
@@ -124,7 +127,10 @@ impl TokenSink for Bounded {
         match token {
             Token::TagToken(tag) if self.refuses(&tag) => TokenSinkResult::Continue,
             Token::CommentToken(_) | Token::ParseError(_) => TokenSinkResult::Continue,
-            token => self.builder.process_token(token, line),
+            token => {
+                self.is_known_full.set(false);
+                self.builder.process_token(token, line)
+            }
         }
     }
 

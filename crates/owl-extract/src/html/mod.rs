@@ -56,3 +56,6 @@ fn selected(dom: &Dom, selectors: &select::Selectors) -> Result<Content, Extract
     }
     Ok(Content { roots, dropped, extractor: Extractor::Selector })
 }
+
+#[cfg(test)]
+mod tests;

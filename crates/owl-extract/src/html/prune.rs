@@ -118,10 +118,11 @@ impl Pruning<'_> {
         if self.manner == Manner::Unnamed {
             return facts.hints.boilerplate && facts.linked * 2 > facts.text;
         }
-        let small = (facts.hints.beside && facts.text < LONGEST_BESIDE) || (facts.hints.media && !self.captions);
+        let beside = facts.hints.beside && facts.text < LONGEST_BESIDE;
         is_called_boilerplate(facts, self.total) && (facts.block || facts.hints.boilerplate)
             || (facts.hints.comments && facts.block)
-            || (small && (facts.block || !self.is_in_sentence(id)))
+            || (facts.hints.media && !self.captions)
+            || (beside && (facts.block || !self.is_in_sentence(id)))
     }
 
     /// A long block that was shown before: pages hold some parts twice, for screens of two sizes.
