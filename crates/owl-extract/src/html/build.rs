@@ -27,7 +27,7 @@ const MOST_ADDED: u32 = 64;
 const LONGEST_PAGE: usize = 256 * 1024 * 1024;
 
 pub(super) fn parse(page: &str) -> Dom {
-    let page = &page[..page.floor_char_boundary(LONGEST_PAGE)];
+    let page = super::super::beginning(page, LONGEST_PAGE);
     let options = TreeBuilderOpts { scripting_enabled: false, drop_doctype: true, ..TreeBuilderOpts::default() };
     let builder = TreeBuilder::new(Sink::new(page.len()), options);
     let bounded = Bounded { builder, skipped: Cell::new(0), is_known_full: Cell::new(false) };

@@ -7,7 +7,7 @@ use html5ever::{LocalName, local_name};
 
 use crate::document::Extractor;
 
-use super::dom::{Dom, NodeId};
+use super::dom::{Dom, NodeId, Step};
 use super::prune::{self, Leave, Manner};
 use super::survey::{Facts, Survey};
 
@@ -89,17 +89,14 @@ pub(crate) fn find(dom: &Dom, title: Option<&str>, captions: bool) -> Content {
 
 /// How much text is kept.
 fn kept(dom: &Dom, survey: &Survey, content: &Content, root: NodeId) -> f32 {
-    let mut kept = 0.0;
-    let mut next = Some(root);
-    while let Some(id) = next {
-        if content.is_dropped(id) {
-            next = dom.skip(id, root);
-            continue;
+    let (mut kept, mut left_out) = (0.0, None);
+    for step in dom.walk(root) {
+        match step {
+            Step::Enter(id) if left_out.is_none() && content.is_dropped(id) => left_out = Some(id),
+            Step::Enter(id) if left_out.is_none() && dom.text(id).is_some() => kept += survey.at(id).text as f32,
+            Step::Leave(id) if left_out == Some(id) => left_out = None,
+            Step::Enter(_) | Step::Leave(_) => {}
         }
-        if dom.text(id).is_some() {
-            kept += survey.at(id).text as f32;
-        }
-        next = dom.first_child(id).or_else(|| dom.skip(id, root));
     }
     kept
 }

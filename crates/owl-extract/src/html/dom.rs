@@ -66,7 +66,7 @@ enum Namespace {
     MathMl,
 }
 
-/// A step of [`Dom::walk`].
+/// A step of a walk over a tree: see [`Dom::step_after`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A node begins.
@@ -153,11 +153,6 @@ impl Dom {
         some(self.nodes[id.index()].first)
     }
 
-    /// The last node in it.
-    pub(crate) fn last_child(&self, id: NodeId) -> Option<NodeId> {
-        some(self.nodes[id.index()].last)
-    }
-
     /// The node before it under the same parent.
     pub(crate) fn previous(&self, id: NodeId) -> Option<NodeId> {
         some(self.nodes[id.index()].previous)
@@ -195,13 +190,19 @@ impl Dom {
         None
     }
 
+    /// The step after `step` of a walk over `within`, which begins with entering that; `enters`: whether what is in a node
+    /// that was just entered is walked too.
+    pub(crate) fn step_after(&self, step: Step, within: NodeId, enters: bool) -> Option<Step> {
+        match step {
+            Step::Enter(id) => Some(self.first_child(id).filter(|_| enters).map_or(Step::Leave(id), Step::Enter)),
+            Step::Leave(id) if id == within => None,
+            Step::Leave(id) => self.next(id).map(Step::Enter).or_else(|| self.parent(id).map(Step::Leave)),
+        }
+    }
+
     /// `id` and everything below it, each with its beginning and its end.
     pub(crate) fn walk(&self, id: NodeId) -> impl Iterator<Item = Step> {
-        std::iter::successors(Some(Step::Enter(id)), move |&step| match step {
-            Step::Enter(node) => Some(self.first_child(node).map_or(Step::Leave(node), Step::Enter)),
-            Step::Leave(node) if node == id => None,
-            Step::Leave(node) => self.next(node).map(Step::Enter).or_else(|| self.parent(node).map(Step::Leave)),
-        })
+        std::iter::successors(Some(Step::Enter(id)), move |&step| self.step_after(step, id, true))
     }
 
     /// The texts below it, one after the other, as they are in the page: hidden ones too, spaces unchanged.

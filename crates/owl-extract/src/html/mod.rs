@@ -1,7 +1,8 @@
 //! HTML: the tree, what of it is the content, and how that is written.
 //!
-//! Reading order: [`dom`], [`content`] (which part is the content), [`survey`], [`words`] and [`hidden`] (what it is judged
-//! by), [`prune`] (what is left out of it), [`plain`] (as text).
+//! Reading order: [`dom`] (filled from `tokens` and `references`), [`content`] (which part is the content), [`survey`],
+//! [`words`] and [`hidden`] (what it is judged by), [`prune`] and [`phrases`] (what is left out of it), [`plain`] (as text),
+//! [`title`], [`select`] (a part that was asked for).
 
 pub(crate) mod content;
 pub(crate) mod dom;
@@ -55,6 +56,12 @@ fn selected(dom: &Dom, selectors: &select::Selectors) -> Result<Content, Extract
         }
     }
     Ok(Content { roots, dropped, extractor: Extractor::Selector })
+}
+
+/// At most the first `most` bytes of a text, without cutting a character.
+fn beginning(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]

@@ -370,7 +370,7 @@ pub(super) fn is_invitation(text: &str) -> bool {
 /// On one line, in lower case.
 fn plain(text: &str) -> String {
     // What is longer is none of these, however long it is.
-    let start = &text[..text.floor_char_boundary(4 * LONGEST)];
+    let start = super::beginning(text, 4 * LONGEST);
     start.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
@@ -387,7 +387,7 @@ fn has_date(text: &str) -> bool {
             .split(['.', '/', '-', ':'])
             .filter(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
             .count();
-        word.split(['.', '/', '-']).any(is_year) || (numbers >= 2 && digits >= 3 && digits <= 8) || word.contains('年')
+        word.split(['.', '/', '-']).any(is_year) || (numbers >= 2 && (3..=8).contains(&digits)) || word.contains('年')
     })
 }
 

@@ -30,23 +30,14 @@ pub(crate) fn write(dom: &Dom, content: &Content) -> String {
         writer.gap = Gap::Paragraph;
         let mut step = Some(Step::Enter(root));
         while let Some(now) = step {
-            step = match now {
-                Step::Enter(id) if content.is_dropped(id) => Some(Step::Leave(id)),
-                Step::Enter(id) => {
-                    writer.enter(dom, id);
-                    Some(dom.first_child(id).map_or(Step::Leave(id), Step::Enter))
-                }
-                Step::Leave(id) => {
-                    if !content.is_dropped(id) {
-                        writer.leave(dom, id);
-                    }
-                    if id == root {
-                        None
-                    } else {
-                        dom.next(id).map(Step::Enter).or_else(|| dom.parent(id).map(Step::Leave))
-                    }
-                }
-            };
+            let (Step::Enter(id) | Step::Leave(id)) = now;
+            let dropped = content.is_dropped(id);
+            match now {
+                _ if dropped => {}
+                Step::Enter(id) => writer.enter(dom, id),
+                Step::Leave(id) => writer.leave(dom, id),
+            }
+            step = dom.step_after(now, root, !dropped);
         }
     }
     writer.out.truncate(writer.out.trim_end().len());

@@ -153,7 +153,7 @@ impl Test {
         match self {
             Self::Any => {}
             Self::Tag(name) => {
-                keep(order, set, |id| dom.name(id).is_some_and(|found| (**found).eq_ignore_ascii_case(name)))
+                keep(order, set, |id| dom.name(id).is_some_and(|found| (**found).eq_ignore_ascii_case(name)));
             }
             Self::Attribute { name, operator, value, ignore_case } => keep(order, set, |id| {
                 dom.attr(id, name).is_some_and(|found| operator.holds(found, value, *ignore_case))

@@ -63,11 +63,8 @@ impl Survey {
         let (mut blocks, mut links) = (vec![root], 0_u32);
         let mut step = Some(Step::Enter(root));
         while let Some(now) = step {
-            step = match now {
-                Step::Enter(id) => match self.enter(dom, id, &mut blocks, &mut links) {
-                    true => dom.first_child(id).map(Step::Enter).or(Some(Step::Leave(id))),
-                    false => Some(Step::Leave(id)),
-                },
+            let enters = match now {
+                Step::Enter(id) => self.enter(dom, id, &mut blocks, &mut links),
                 Step::Leave(id) => {
                     let facts = self.at(id);
                     if facts.block && blocks.len() > 1 {
@@ -76,13 +73,10 @@ impl Survey {
                     if dom.is(id, &local_name!("a")) && !facts.hidden {
                         links -= 1;
                     }
-                    if id == root {
-                        None
-                    } else {
-                        dom.next(id).map(Step::Enter).or_else(|| dom.parent(id).map(Step::Leave))
-                    }
+                    false
                 }
             };
+            step = dom.step_after(now, root, enters);
         }
     }
 
