@@ -7,6 +7,7 @@
 //! Reading order: [`document`] (what goes in and what comes out), [`page`] (a long text, piece by piece), [`picture`]
 //! (a picture of bounded size).
 
+pub mod charset;
 pub mod document;
 pub mod page;
 pub mod picture;
