@@ -147,6 +147,6 @@ impl std::error::Error for ExtractError {}
 /// # Errors
 /// [`ExtractError`]: it holds no text, is broken, or the selector is wrong.
 pub fn extract(source: Source<'_>, options: &Options<'_>) -> Result<Document, ExtractError> {
-    let text = String::from_utf8_lossy(source.bytes);
+    let text = crate::charset::decode(&source, crate::charset::Declares::Html).text;
     crate::html::read(&text, source.url, options)
 }

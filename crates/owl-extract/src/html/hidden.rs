@@ -10,6 +10,12 @@ pub(crate) fn is_hidden(dom: &Dom, id: NodeId) -> bool {
     if is_never_seen(name) {
         return true;
     }
+    is_concealed(dom, id)
+}
+
+/// Whether an element is out of sight by an attribute or its own style, whatever its kind.
+pub(crate) fn is_concealed(dom: &Dom, id: NodeId) -> bool {
+    let Some(name) = dom.name(id) else { return false };
     if matches!(*name, local_name!("html") | local_name!("body")) {
         // Programs hide whole pages until they have run.
         return false;

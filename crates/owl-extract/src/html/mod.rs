@@ -1,12 +1,14 @@
 //! HTML: the tree, what of it is the content, and how that is written.
 //!
 //! Reading order: [`dom`] (filled from `tokens` and `references`), [`content`] (which part is the content), [`survey`],
-//! [`words`] and [`hidden`] (what it is judged by), [`prune`] and [`phrases`] (what is left out of it), [`plain`] (as text),
+//! [`words`] and [`hidden`] (what it is judged by), [`prune`] and [`phrases`] (what is left out of it), [`markdown`] and
+//! [`plain`] (how it is written),
 //! [`title`], [`select`] (a part that was asked for).
 
 pub(crate) mod content;
 pub(crate) mod dom;
 pub(crate) mod hidden;
+pub(crate) mod markdown;
 mod phrases;
 pub(crate) mod plain;
 mod prune;
@@ -27,7 +29,6 @@ use self::dom::Dom;
 /// # Errors
 /// The selector is wrong, or matches nothing that is seen.
 pub(crate) fn read(text: &str, url: &str, options: &Options<'_>) -> Result<Document, ExtractError> {
-    let _ = (url, options.links);
     let selectors =
         options.selector.map(select::Selectors::parse).transpose().map_err(ExtractError::InvalidSelector)?;
     let dom = Dom::parse(text);
@@ -36,10 +37,17 @@ pub(crate) fn read(text: &str, url: &str, options: &Options<'_>) -> Result<Docum
         Some(selectors) => selected(&dom, selectors)?,
         None => content::find(&dom, title.as_deref(), options.mode == Mode::Markdown),
     };
-    let text = match options.mode {
-        Mode::Markdown | Mode::Text | Mode::Raw => plain::write(&dom, &content),
+    let (text, links) = match options.mode {
+        Mode::Markdown | Mode::Raw => {
+            let written = markdown::write(&dom, &content, url, options.links);
+            (written.text, written.links)
+        }
+        Mode::Text => {
+            let links = if options.links { markdown::write(&dom, &content, url, true).links } else { Vec::new() };
+            (plain::write(&dom, &content), links)
+        }
     };
-    Ok(Document { title, text, extractor: content.extractor, media_type: "text/html".to_owned(), links: Vec::new() })
+    Ok(Document { title, text, extractor: content.extractor, media_type: "text/html".to_owned(), links })
 }
 
 /// What the selector matches, without what is hidden in it.
