@@ -61,7 +61,7 @@ enum Role {
     Inline,
     /// Its text begins and ends a paragraph.
     Block,
-    Heading(usize),
+    Heading,
     List(List),
     Table(Table),
     Row,
@@ -97,8 +97,8 @@ struct Writer<'a> {
     blocks: Blocks,
     line: Line,
     frames: Vec<Frame>,
-    /// In a heading, which is one line.
-    heading: bool,
+    /// The level of the heading that the walk is in, which is one line.
+    heading: Option<usize>,
     /// In a footnote.
     note: bool,
     /// By number: which notes are written.
@@ -118,7 +118,7 @@ impl<'a> Writer<'a> {
             blocks: Blocks::default(),
             line: Line::new(),
             frames: Vec::new(),
-            heading: false,
+            heading: None,
             note: false,
             noted: vec![false; notes.all().len()],
             notes,
@@ -174,7 +174,7 @@ impl<'a> Writer<'a> {
         match frame.role {
             Role::Inline | Role::Done => self.leave_inline(id),
             Role::Block | Role::List(_) => self.boundary(),
-            Role::Heading(level) => self.end_heading(level),
+            Role::Heading => self.end_heading(),
             Role::Table(table) => self.write_block(&table.finish()),
             Role::Row => {
                 if let Some(table) = self.table() {
@@ -218,12 +218,12 @@ impl<'a> Writer<'a> {
 
     /// Whether everything has to stay on one line.
     fn is_one_line(&self) -> bool {
-        self.heading || self.line.cell
+        self.heading.is_some() || self.line.cell
     }
 
     /// A block begins or ends here.
     fn boundary(&mut self) {
-        if self.heading {
+        if self.heading.is_some() {
             self.line.space();
         } else if self.line.cell {
             if !self.line.is_empty() {
@@ -250,8 +250,9 @@ impl<'a> Writer<'a> {
         self.blocks.block(&paragraph);
     }
 
-    fn end_heading(&mut self, level: usize) {
-        self.heading = false;
+    /// A heading ends, if it has not ended before.
+    fn end_heading(&mut self) {
+        let Some(level) = self.heading.take() else { return self.flush() };
         let text = self.line.take();
         if !text.is_empty() {
             let closes = if text.ends_with('#') { " #" } else { "" };

@@ -21,6 +21,9 @@ impl Writer<'_> {
         if let Some(number) = self.notes.definition(id) {
             return self.note(number);
         }
+        if self.heading.is_some() && !self.line.is_empty() && ends_heading(name) {
+            self.end_heading();
+        }
         match *name {
             local_name!("strong") | local_name!("b") => self.marked(Mark::Strong),
             local_name!("em") | local_name!("i") | local_name!("var") | local_name!("dfn") => {
@@ -98,6 +101,7 @@ impl Writer<'_> {
             local_name!("select") | local_name!("option") | local_name!("textarea") | local_name!("datalist") => {
                 Role::Done
             }
+            _ if is_title(self.dom, id) => self.marked_block(Mark::Strong),
             _ => Role::Block,
         }
     }
@@ -122,7 +126,7 @@ impl Writer<'_> {
 
     fn marked(&mut self, mark: Mark) -> Role {
         // Headings are strong as they are.
-        if !(self.heading && mark == Mark::Strong) {
+        if !(self.heading.is_some() && mark == Mark::Strong) {
             self.line.mark(mark);
         }
         Role::Inline
@@ -139,8 +143,8 @@ impl Writer<'_> {
     }
 
     fn heading(&mut self, level: usize) -> Role {
-        self.heading = true;
-        Role::Heading(level)
+        self.heading = Some(level);
+        Role::Heading
     }
 
     fn note(&mut self, number: usize) -> Role {
@@ -187,7 +191,7 @@ impl Writer<'_> {
     }
 
     fn line_break(&mut self) -> Role {
-        if self.heading {
+        if self.heading.is_some() {
             self.line.space();
         } else if !self.line.is_empty() && !self.line.line_break() && !self.line.cell {
             self.flush();
@@ -205,7 +209,7 @@ impl Writer<'_> {
         if inside && (self.is_permalink(id) || is_skip_link(self.dom, id)) {
             return Role::Done;
         }
-        if inside && self.heading {
+        if inside && self.heading.is_some() {
             return Role::Inline;
         }
         if let Some(address) = self.addresses.link(href) {
@@ -363,8 +367,29 @@ fn is_data(frame: &Frame) -> bool {
     matches!(frame.role, Role::Table(_))
 }
 
+/// Blocks that no heading has in it: one that was never closed has.
+fn ends_heading(name: &LocalName) -> bool {
+    matches!(
+        *name,
+        local_name!("p")
+            | local_name!("ul")
+            | local_name!("ol")
+            | local_name!("dl")
+            | local_name!("table")
+            | local_name!("pre")
+            | local_name!("blockquote")
+            | local_name!("hr")
+            | local_name!("figure")
+    )
+}
+
 fn is_task(dom: &Dom, id: NodeId) -> bool {
     dom.attr(id, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("checkbox"))
+}
+
+/// What is shown as the title of a box, though it is no heading.
+fn is_title(dom: &Dom, id: NodeId) -> bool {
+    dom.attr(id, "class").is_some_and(|class| class.split_ascii_whitespace().any(|c| c == "admonition-title"))
 }
 
 /// Links beside a page's text that are for programs and editors.

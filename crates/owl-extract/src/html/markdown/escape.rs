@@ -15,7 +15,6 @@ pub(super) fn push(out: &mut String, word: &str, place: Place) {
         out.push_str(word);
         return;
     }
-    let is_address = word.contains("://");
     let mut before = out.chars().next_back();
     for (at, c) in word.char_indices() {
         let rest = &word[at + c.len_utf8()..];
@@ -24,13 +23,15 @@ pub(super) fn push(out: &mut String, word: &str, place: Place) {
             '\\' => after.is_none_or(|after| after.is_ascii_punctuation()),
             '`' => true,
             '*' => !stands_alone(before, after),
-            '_' => !(is_address || stands_alone(before, after) || (is_word(before) && is_word(after))),
+            // After a letter it can only end what another began, and none that could is left unescaped.
+            '_' => !(stands_alone(before, after) || is_word(before)),
             '[' => place.link || after == Some('^') || ends_bracket(out),
             ']' => place.link,
             '(' | ':' => ends_bracket(out),
             '<' => after.is_some_and(|after| after.is_ascii_alphabetic() || matches!(after, '/' | '!' | '?')),
             '&' => is_entity(rest),
-            '~' => before == Some('~') || after == Some('~'),
+            // One that follows a space cannot end what another began.
+            '~' => after == Some('~') || before.is_some_and(|before| !before.is_whitespace()),
             '|' => place.cell,
             _ => false,
         };

@@ -142,6 +142,9 @@ impl Line {
 
     /// Closes and opens marks for a word that begins with this character, and puts what comes before it.
     fn settle(&mut self, next: char) {
+        if self.open.iter().map(|(mark, _)| mark).eq(&self.wanted) {
+            return self.put_gap(next);
+        }
         let addresses = &self.addresses;
         let is_due = |mark: &Mark| !matches!(mark, Mark::Link(at) if addresses[*at].is_none());
         let wanted: Vec<Mark> = self.wanted.iter().copied().filter(is_due).collect();

@@ -1,3 +1,6 @@
+use proptest::prelude::{Strategy, prop, proptest};
+use pulldown_cmark::{Event, Options, Parser, Tag};
+
 use crate::document::Extractor;
 use crate::html::content::Content;
 use crate::html::dom::Dom;
@@ -37,7 +40,7 @@ fn words_keep_one_space_and_marks_stay_at_words() {
 fn text_does_not_become_markdown() {
     for (text, expected) in [
         ("2 * 3 and 2*3", "2 * 3 and 2\\*3"),
-        ("snake_case and _this_", "snake_case and \\_this\\_"),
+        ("snake_case and _this_", "snake_case and \\_this_"),
         ("[a](b) [c]: d [e][f] [^1] [g]", "[a]\\(b) [c]\\: d [e]\\[f] \\[^1] [g]"),
         ("a &lt; b, &lt;b>, &lt;/b>, &lt;!--", "a < b, \\<b>, \\</b>, \\<!--"),
         ("AT&amp;T, &amp;amp; &amp;#65; &amp; so; on", "AT&T, \\&amp; \\&#65; & so; on"),
@@ -258,5 +261,64 @@ fn hostile_pages_stay_small() {
     ] {
         let text = markdown(&html);
         assert!(text.len() <= html.len() * 12 + 1000, "{} from {}: {:.60}", text.len(), html.len(), html);
+    }
+}
+
+/// What a reader of the Markdown sees: its text, and the names of what it is set in.
+fn parsed(markdown: &str) -> (String, Vec<String>) {
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_FOOTNOTES;
+    let (mut text, mut tags) = (String::new(), Vec::new());
+    for event in Parser::new_ext(markdown, options) {
+        match event {
+            Event::Text(piece) | Event::Code(piece) => text.push_str(&piece),
+            Event::SoftBreak | Event::HardBreak => text.push(' '),
+            Event::Start(Tag::Paragraph) | Event::End(_) => {}
+            Event::Start(tag) => tags.push(format!("{tag:?}")),
+            other => tags.push(format!("{other:?}")),
+        }
+    }
+    (text, tags)
+}
+
+/// Text of everything that Markdown is made of.
+fn tricky() -> impl Strategy<Value = String> {
+    let part = "[-+*_#>=~`|:.!()\\[\\]\\\\<&; ^x1$]|\n|https://|ab|&amp;|<br>|\\[\\^1\\]|  ";
+    prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
+}
+
+fn as_html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+proptest! {
+    #[test]
+    fn no_text_becomes_markdown(text in tricky()) {
+        let markdown = markdown(&format!("<p>{}</p>", as_html(&text)));
+        let (read, tags) = parsed(&markdown);
+        let expected = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!((read, tags), (expected, Vec::new()), "{markdown:?}");
+    }
+
+    #[test]
+    fn no_text_leaves_what_it_is_in(text in "[a-z]", rest in tricky()) {
+        let text = format!("{text}{rest}z");
+        let expected = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+        for (html, tag) in [
+            ("<ul><li>@</ul>", "Item"),
+            ("<h2>@</h2>", "Heading"),
+            ("<blockquote>@</blockquote>", "BlockQuote"),
+            ("<p><a href=/x>@</a>", "Link"),
+            ("<p><b>@</b>", "Strong"),
+            ("<p><code>@</code>", ""),
+            ("<pre>@</pre>", "CodeBlock"),
+            ("<table><tr><th>A<th>B<tr><td>@<td></table>", "TableCell"),
+        ] {
+            let markdown = markdown(&html.replace('@', &as_html(&text)));
+            let (read, tags) = parsed(&markdown);
+            assert!(tag.is_empty() || tags.iter().any(|found| found.starts_with(tag)), "{markdown:?} {tags:?}");
+            let read = read.trim_start_matches("AB").split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(read, expected, "{markdown:?}");
+        }
     }
 }
