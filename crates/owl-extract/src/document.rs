@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use crate::charset::{self, Declares};
+use crate::kind::{self, Found, Kind};
+use crate::{feed, html, json, pdf, table, text, xml};
+
 /// A document as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
@@ -107,6 +111,13 @@ pub enum ExtractError {
     TooLarge(&'static str),
 }
 
+impl Document {
+    /// One without links.
+    pub(crate) fn new(title: Option<String>, text: String, extractor: Extractor, media_type: String) -> Self {
+        Self { title, text, extractor, media_type, links: Vec::new() }
+    }
+}
+
 impl Extractor {
     /// The name in results.
     pub fn as_str(self) -> &'static str {
@@ -122,6 +133,19 @@ impl Extractor {
             Self::Pdf => "pdf",
             Self::Text => "text",
             Self::Raw => "raw",
+        }
+    }
+}
+
+impl ExtractError {
+    /// The stable name.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unsupported { .. } => "doc_type_unsupported",
+            Self::InvalidSelector(_) => "invalid_selector",
+            Self::NothingSelected => "nothing_selected",
+            Self::Damaged(_) => "doc_damaged",
+            Self::TooLarge(_) => "doc_too_large",
         }
     }
 }
@@ -147,6 +171,36 @@ impl std::error::Error for ExtractError {}
 /// # Errors
 /// [`ExtractError`]: it holds no text, is broken, or the selector is wrong.
 pub fn extract(source: Source<'_>, options: &Options<'_>) -> Result<Document, ExtractError> {
-    let text = crate::charset::decode(&source, crate::charset::Declares::Html).text;
-    crate::html::read(&text, source.url, options)
+    let Found { kind, media_type } = kind::find(&source);
+    let media_type = media_type.into_owned();
+    let declares = match kind {
+        Kind::Binary => return Err(ExtractError::Unsupported { media_type, bytes: source.bytes.len() }),
+        Kind::Pdf => return pdf::read(source.bytes, options.mode),
+        Kind::Html => Declares::Html,
+        Kind::Xml => Declares::Xml,
+        Kind::Markdown | Kind::Json | Kind::Csv | Kind::Tsv | Kind::Text => Declares::Nothing,
+    };
+    let text = charset::decode(&source, declares).text;
+    if options.mode == Mode::Raw {
+        let title = if kind == Kind::Html { None } else { text::title(&text) };
+        return Ok(Document::new(title, text.into_owned(), Extractor::Raw, media_type));
+    }
+    let is_tsv = kind == Kind::Tsv;
+    let read = match kind {
+        Kind::Html => return Ok(Document { media_type, ..html::read(&text, source.url, options)? }),
+        Kind::Json => feed::json(&text, source.url, options)
+            .or_else(|| Some(Document::new(None, json::indent(&text)?, Extractor::Json, String::new()))),
+        Kind::Xml => feed::xml(&text, source.url, options)
+            .or_else(|| Some(Document::new(None, xml::indent(&text)?, Extractor::Xml, String::new()))),
+        Kind::Csv | Kind::Tsv => table::read(&text, is_tsv, options.mode)
+            .map(|table| Document::new(None, table, Extractor::Csv, String::new())),
+        Kind::Markdown => {
+            Some(Document::new(text::title(&text), text.clone().into_owned(), Extractor::Markdown, String::new()))
+        }
+        Kind::Text | Kind::Pdf | Kind::Binary => None,
+    };
+    // What is not what it was called is a text all the same.
+    let read =
+        read.unwrap_or_else(|| Document::new(text::title(&text), text.into_owned(), Extractor::Text, String::new()));
+    Ok(Document { media_type, ..read })
 }

@@ -53,7 +53,6 @@ const SIGNATURES: &[Signature] = &[
     (0, b"SQLite format 3\0", "application/vnd.sqlite3"),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
     (0, b"PAR1", "application/vnd.apache.parquet"),
-    (0, b"%!PS", "application/postscript"),
 ];
 
 /// What a zip is when it has an entry of this name.
@@ -90,7 +89,7 @@ pub(crate) fn is_pdf(bytes: &[u8]) -> bool {
 
 /// Whether bytes do not speak against a PDF that begins behind them: no markup, and no text that merely names the header.
 fn is_before_pdf(junk: &[u8]) -> bool {
-    junk.iter().all(|b| b.is_ascii_whitespace()) || junk.contains(&0)
+    junk.iter().all(u8::is_ascii_whitespace) || junk.contains(&0)
 }
 
 /// Whether the text is an SVG picture: its root element is `svg`.
@@ -150,12 +149,16 @@ fn zip_type(bytes: &[u8]) -> &'static str {
     IN_ZIP.iter().find(|(name, _)| has(name)).map_or("application/zip", |(_, media_type)| media_type)
 }
 
-/// Whether bytes of no known signature are no text: they have control bytes that no text has (WHATWG, "binary data byte")
-/// in their first part.
+/// Whether bytes are no text: the first part of them holds a zero, or more of the other control bytes that no text has
+/// (WHATWG, "binary data byte") than a slip would leave.
 pub(crate) fn is_binary(bytes: &[u8]) -> bool {
     const LOOKED_AT: usize = 8 * 1024;
-    let utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    const ONE_SLIP_IN: usize = 100;
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return false;
+    }
     let head = &bytes[..bytes.len().min(LOOKED_AT)];
     // Terminal escapes and the page break stand in texts.
-    !utf16 && head.iter().any(|b| matches!(b, 0x00..=0x08 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f))
+    let odd = head.iter().filter(|b| matches!(b, 0x01..=0x08 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)).count();
+    head.contains(&0) || odd * ONE_SLIP_IN > head.len()
 }

@@ -50,6 +50,22 @@ pub(crate) fn read(text: &str, url: &str, options: &Options<'_>) -> Result<Docum
     Ok(Document { title, text, extractor: content.extractor, media_type: "text/html".to_owned(), links })
 }
 
+/// A piece of HTML that is content as a whole, in the form asked for.
+pub(crate) fn fragment(text: &str, url: &str, mode: Mode) -> String {
+    let dom = Dom::parse(text);
+    let root = dom.root();
+    let mut dropped = vec![false; dom.len()];
+    for id in dom.descendants(root) {
+        dropped[id.index()] = hidden::is_hidden(&dom, id);
+    }
+    let content = Content { roots: vec![root], dropped, extractor: Extractor::Page };
+    let written = match mode {
+        Mode::Markdown | Mode::Raw => markdown::write(&dom, &content, url, false).text,
+        Mode::Text => plain::write(&dom, &content),
+    };
+    written.trim().to_owned()
+}
+
 /// What the selector matches, without what is hidden in it.
 fn selected(dom: &Dom, selectors: &select::Selectors) -> Result<Content, ExtractError> {
     let seen = |id: dom::NodeId| !std::iter::once(id).chain(dom.ancestors(id)).any(|id| hidden::is_hidden(dom, id));

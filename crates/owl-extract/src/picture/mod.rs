@@ -218,6 +218,3 @@ pub fn prepare(bytes: &[u8], limits: &PictureLimits) -> Result<Picture, PictureE
         source_bytes: bytes.len(),
     })
 }
-
-#[cfg(test)]
-mod tests;

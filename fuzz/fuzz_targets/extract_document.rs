@@ -1,0 +1,11 @@
+//! Documents: any bytes, declared as anything.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../crates/owl-extract/tests/it/invariants.rs"]
+#[expect(dead_code, reason = "each target uses one of the functions")]
+mod invariants;
+
+fuzz_target!(|data: &[u8]| invariants::document(data));

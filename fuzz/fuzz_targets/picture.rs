@@ -1,0 +1,11 @@
+//! Pictures: any bytes end in a small picture or a reason, never in a panic.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../crates/owl-extract/tests/it/invariants.rs"]
+#[expect(dead_code, reason = "each target uses one of the functions")]
+mod invariants;
+
+fuzz_target!(|data: &[u8]| invariants::picture(data));
