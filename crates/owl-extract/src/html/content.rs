@@ -54,6 +54,12 @@ const LEAST_KEPT: f32 = 0.25;
 const LEAST_KEPT_OF_MUCH: f32 = 0.08;
 const MUCH_WORTH: f32 = 350.0;
 
+/// A part with less of a page's prose than this is one of many, unless the page says that it is an article.
+const LEAST_SHARE: f32 = 0.6;
+
+/// With this share of the text, what is called the main part is that.
+const MAIN: f32 = 0.6;
+
 /// What counts of prose that stands before the page's only headline, or in another article.
 const AWAY_FROM_HEADLINE: f32 = 0.35;
 
@@ -78,13 +84,23 @@ pub(crate) fn find(dom: &Dom, title: Option<&str>, captions: bool) -> Content {
             extractor: Extractor::Readable,
         };
         let kept = kept(dom, &survey, &content, root);
-        let least = if survey.at(root).worth < MUCH_WORTH { LEAST_KEPT } else { LEAST_KEPT_OF_MUCH };
-        if kept >= clean[body.index()].text * least || (kept >= LEAST_WORTH && is_declared(dom)) {
+        let (part, whole) = (clean[root.index()], clean[body.index()]);
+        let least = if part.worth < MUCH_WORTH { LEAST_KEPT } else { LEAST_KEPT_OF_MUCH };
+        let stands_out = kept >= whole.text * least && part.worth >= whole.worth * LEAST_SHARE;
+        if stands_out || (kept >= LEAST_WORTH && is_declared(dom)) {
             return content;
         }
     }
-    let dropped = prune::prune(dom, &survey, body, Manner::Page, Leave { title: None, captions: true });
-    Content { roots: vec![body], dropped, extractor: Extractor::Page }
+    let root = main_of_page(dom, &survey, &clean, body);
+    let dropped = prune::prune(dom, &survey, root, Manner::Page, Leave { title: None, captions: true });
+    Content { roots: vec![root], dropped, extractor: Extractor::Page }
+}
+
+/// The part that the page calls its main one, if it is.
+fn main_of_page(dom: &Dom, survey: &Survey, clean: &[Clean], body: NodeId) -> NodeId {
+    let is_main = |&id: &NodeId| dom.is(id, &local_name!("main")) || dom.attr(id, "role") == Some("main");
+    let main = survey.order.iter().copied().find(is_main);
+    main.filter(|main| clean[main.index()].text > clean[body.index()].text * MAIN).unwrap_or(body)
 }
 
 /// How much text is kept.

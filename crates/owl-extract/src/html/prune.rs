@@ -106,6 +106,7 @@ impl Pruning<'_> {
             _ if is_boilerplate(name) => true,
             _ if is_heading(name) && self.is_title(id) => true,
             local_name!("blockquote") | local_name!("pre") => false,
+            local_name!("header") if self.manner == Manner::Page => facts.linked * 2 > facts.text,
             _ if self.manner == Manner::Page => facts.block && is_called_boilerplate(facts, self.total),
             _ => {
                 self.is_called(id, facts)
