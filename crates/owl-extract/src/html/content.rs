@@ -273,7 +273,8 @@ fn choose(dom: &Dom, survey: &Survey, cut: &[bool], related: Option<&[bool]>, bo
 
 /// Whether it says that it is boilerplate, and may be believed, where all prose together is `total`.
 pub(super) fn is_called_boilerplate(facts: &Facts, total: f32) -> bool {
-    facts.hints.boilerplate || (facts.hints.doubtful && (facts.worth < total * 0.05 || facts.linked * 3 > facts.text))
+    let no_prose = facts.linked * 3 > facts.text || (facts.worth < total * 0.05 && facts.links > 0);
+    facts.hints.boilerplate || (facts.hints.doubtful && no_prose)
 }
 
 /// Elements that HTML defines as not being the main content.

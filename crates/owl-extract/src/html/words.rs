@@ -268,7 +268,13 @@ const BODY: &[&str] = &[
 ];
 
 /// Beside such a word, the others do not say what this part is: it *has* a sidebar, *no* comments.
-const ABOUT_OTHERS: &[&str] = &["has", "hide", "is", "js", "no", "non", "not", "show", "with", "without"];
+const ABOUT_OTHERS: &[&str] = &[
+    "closed", "disabled", "enabled", "has", "hide", "is", "js", "no", "non", "not", "off", "open", "show", "with",
+    "without",
+];
+
+/// Beginnings of names that say what a text is about, not what it is.
+const SUBJECTS: &[&str] = &["category-", "tag-", "topic-"];
 
 /// What only screen readers get. Whole names.
 const UNSEEN: &[&str] = &[
@@ -308,6 +314,9 @@ pub(super) fn hints(dom: &Dom, id: NodeId) -> Hints {
 
 /// Reads one name. `joined` is room to work in.
 fn read(name: &str, joined: &mut String, hints: &mut Hints) {
+    if SUBJECTS.iter().any(|beginning| name.starts_with(beginning)) {
+        return;
+    }
     joined.clear();
     let mut found = Hints::default();
     let (mut start, mut about_others, mut was_lower) = (0, false, false);
@@ -369,7 +378,16 @@ mod tests {
         for name in ["related-posts", "relatedPosts", "related_posts", "relatedposts", "ShareBar", "share"] {
             assert!(of(name).boilerplate, "{name}");
         }
-        for name in ["shareholder", "has-sidebar", "no-ads", "header", "loaded", "article-body"] {
+        for name in [
+            "shareholder",
+            "has-sidebar",
+            "no-ads",
+            "header",
+            "loaded",
+            "article-body",
+            "category-social",
+            "comments-open",
+        ] {
             assert!(!of(name).boilerplate, "{name}");
         }
         for name in ["article-body", "articleBody", "entry-content", "post__content", "main-content"] {
