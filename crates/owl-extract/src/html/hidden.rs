@@ -25,9 +25,14 @@ pub(crate) fn is_concealed(dom: &Dom, id: NodeId) -> bool {
         "aria-hidden" => value.eq_ignore_ascii_case("true"),
         "type" => *name == local_name!("input") && value.eq_ignore_ascii_case("hidden"),
         "style" => hides(value),
+        "class" => value.split_ascii_whitespace().any(|class| OUT_OF_SIGHT.contains(&class)),
         _ => false,
     }) || (*name == local_name!("dialog") && dom.attr(id, "open").is_none())
 }
+
+/// Classes whose style puts text out of sight on every page that uses them: it is for programs that read aloud.
+const OUT_OF_SIGHT: [&str; 6] =
+    ["sr-only", "visually-hidden", "visuallyhidden", "screen-reader-text", "screen-reader-only", "element-invisible"];
 
 fn is_never_seen(name: &LocalName) -> bool {
     matches!(
@@ -117,6 +122,8 @@ mod tests {
             ("style='opacity:0'", true),
             ("style='opacity:0.5'", false),
             ("style='font-size:0'", true),
+            ("class='note sr-only'", true),
+            ("class='hidden md:block'", false),
             ("hidden", true),
             ("hidden=until-found", false),
             ("aria-hidden=true", true),
