@@ -262,7 +262,7 @@ impl Writer<'_> {
             image.push_str("](");
             line::push_address(&mut image, &source);
             image.push(')');
-            self.line.raw(&image);
+            self.line.image(&image);
         }
         Role::Done
     }

@@ -131,6 +131,14 @@ impl Line {
         }
     }
 
+    /// An image: in the link that it is in, and in no other mark.
+    pub(super) fn image(&mut self, markdown: &str) {
+        let marks = self.wanted.clone();
+        self.wanted.retain(|mark| matches!(mark, Mark::Link(_)));
+        self.raw(markdown);
+        self.wanted = marks;
+    }
+
     /// What was written; the next line begins, with the same marks wanted.
     pub(super) fn take(&mut self) -> String {
         while !self.open.is_empty() {

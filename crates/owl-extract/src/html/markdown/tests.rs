@@ -153,6 +153,7 @@ fn images_have_a_source_on_the_web() {
         ("<img srcset='/s.png 1x, /l.png 2x'>", "![](https://example.com/s.png)"),
         ("<picture><source srcset='/w.webp'><img alt=x></picture>", "![x](https://example.com/w.webp)"),
         ("<img src=p.gif width=1 height=1>", ""),
+        ("<b><img src=/a.png> b</b>", "![](https://example.com/a.png) **b**"),
         ("<img class=emoji alt=😀 src=e.png>", "😀"),
         (
             "<a href=/big.png><img src=s.png alt=x></a>",
