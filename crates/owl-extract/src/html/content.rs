@@ -72,10 +72,11 @@ pub(crate) fn find(dom: &Dom, title: Option<&str>, captions: bool) -> Content {
     let survey = Survey::of(dom, body);
     let cut = cut(dom, &survey, body);
     let clean = clean(dom, &survey, &cut.nodes);
-    let article = article_of_headline(dom, &survey, &clean, body);
-    let related = article.map(|article| around(dom, article));
-    let root = choose(dom, &survey, &cut.nodes, related.as_deref(), body)
-        .map(|root| widen(dom, &clean, root, [Some(body), article]));
+    let headline = headline(dom, &survey, title);
+    let article = headline.and_then(|headline| article_of(dom, &clean, headline, body));
+    let focus = Focus { headline, related: article.map(|article| around(dom, article)) };
+    let root =
+        choose(dom, &survey, &cut.nodes, &focus, body).map(|root| widen(dom, &clean, root, [Some(body), article]));
     if let Some(root) = root {
         let manner = if cut.names_are_wrong { Manner::Unnamed } else { Manner::Text };
         let content = Content {
@@ -217,16 +218,31 @@ fn widen(dom: &Dom, clean: &[Clean], found: NodeId, limits: [Option<NodeId>; 2])
     widest
 }
 
-/// The page's only headline.
-fn headline(dom: &Dom, survey: &Survey) -> Option<NodeId> {
-    let is_headline = |&id: &NodeId| dom.is(id, &local_name!("h1")) && survey.at(id).text > 0;
-    let mut headlines = survey.order.iter().copied().filter(is_headline);
-    headlines.next().filter(|_| headlines.next().is_none())
+/// Where the content is near.
+struct Focus {
+    headline: Option<NodeId>,
+    /// What is in the article of the headline, or around that, by node.
+    related: Option<Vec<bool>>,
 }
 
-/// The `article` that has the page's only headline.
-fn article_of_headline(dom: &Dom, survey: &Survey, clean: &[Clean], body: NodeId) -> Option<NodeId> {
-    let headline = headline(dom, survey)?;
+/// The page's headline: the only one of the first level, else the first that the title repeats.
+fn headline(dom: &Dom, survey: &Survey, title: Option<&str>) -> Option<NodeId> {
+    let is_first_level = |&id: &NodeId| dom.is(id, &local_name!("h1")) && survey.at(id).text > 0;
+    let mut headlines = survey.order.iter().copied().filter(is_first_level);
+    if let (Some(only), None) = (headlines.next(), headlines.next()) {
+        return Some(only);
+    }
+    let title = prune::letters(title?);
+    let repeats = |&id: &NodeId| {
+        let is_heading = matches!(dom.name(id), Some(name) if matches!(*name, local_name!("h1") | local_name!("h2")));
+        let text = if is_heading { prune::letters(&dom.text_content(id)) } else { String::new() };
+        text.len() > 15 && (title.contains(&text) || text.contains(&title))
+    };
+    survey.order.iter().copied().find(repeats)
+}
+
+/// The `article` that has the page's headline.
+fn article_of(dom: &Dom, clean: &[Clean], headline: NodeId, body: NodeId) -> Option<NodeId> {
     let article = dom.ancestors(headline).find(|&outer| dom.is(outer, &local_name!("article")))?;
     let least = LEAST_WORTH.max(clean[body.index()].worth * 0.2);
     (clean[article.index()].worth >= least).then_some(article)
@@ -242,10 +258,10 @@ fn around(dom: &Dom, part: NodeId) -> Vec<bool> {
 }
 
 /// The part whose text reads most like prose and is closest together.
-fn choose(dom: &Dom, survey: &Survey, cut: &[bool], related: Option<&[bool]>, body: NodeId) -> Option<NodeId> {
+fn choose(dom: &Dom, survey: &Survey, cut: &[bool], focus: &Focus, body: NodeId) -> Option<NodeId> {
     let mut scores = vec![0.0_f32; survey.facts.len()];
     let mut best: Option<(f32, NodeId)> = None;
-    let headline = headline(dom, survey).and_then(|headline| survey.order.iter().position(|&id| id == headline));
+    let headline = focus.headline.and_then(|headline| survey.order.iter().position(|&id| id == headline));
     for (place, &id) in survey.order.iter().enumerate().rev() {
         let facts = survey.at(id);
         if cut[id.index()] {
@@ -253,7 +269,7 @@ fn choose(dom: &Dom, survey: &Survey, cut: &[bool], related: Option<&[bool]>, bo
         }
         let mut score = scores[id.index()];
         if facts.block {
-            let strange = related.is_some_and(|related| !related[id.index()])
+            let strange = focus.related.as_ref().is_some_and(|related| !related[id.index()])
                 || headline.is_some_and(|headline| place < headline);
             score += facts.own_worth * if strange { AWAY_FROM_HEADLINE } else { 1.0 };
             let rated = score * factor(dom, id, facts);

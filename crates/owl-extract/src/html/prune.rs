@@ -274,6 +274,6 @@ fn level(name: &LocalName) -> Option<u8> {
 }
 
 /// A text without anything but letters and digits, in lower case: how titles are compared.
-fn letters(text: &str) -> String {
+pub(super) fn letters(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
