@@ -128,23 +128,16 @@ impl<'a> Writer<'a> {
     }
 
     fn walk(&mut self, root: NodeId) {
-        let dom = self.dom;
         let mut step = Some(Step::Enter(root));
         while let Some(now) = step {
-            step = match now {
-                Step::Enter(id) => {
-                    let into = self.enter(id, root).then(|| dom.first_child(id)).flatten();
-                    Some(into.map_or(Step::Leave(id), Step::Enter))
-                }
+            let enters = match now {
+                Step::Enter(id) => self.enter(id, root),
                 Step::Leave(id) => {
                     self.leave(id);
-                    if id == root {
-                        None
-                    } else {
-                        dom.next(id).map(Step::Enter).or_else(|| dom.parent(id).map(Step::Leave))
-                    }
+                    false
                 }
             };
+            step = self.dom.step_after(now, root, enters);
         }
     }
 
@@ -285,7 +278,7 @@ impl<'a> Writer<'a> {
             let content = self.content;
             let texts = self.dom.descendants(id).filter(|&node| !content.is_dropped(node));
             let text: String = texts.filter_map(|node| self.dom.text(node)).collect();
-            links.push(Link { text: one_line(&text), url: address.to_owned() });
+            links.push(Link { text: one_line(&text).unwrap_or_default(), url: address.to_owned() });
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn title(dom: &Dom) -> Option<String> {
 }
 
 /// A text with every run of spaces and line ends as one space; `None` if there is nothing else.
-fn one_line(text: &str) -> Option<String> {
+pub(crate) fn one_line(text: &str) -> Option<String> {
     // However long it is, no more than this can be needed.
     let start = super::beginning(text, 16 * LONGEST);
     let line = start.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -47,12 +47,7 @@ pub(super) fn block(dom: &Dom, content: &Content, pre: NodeId) -> String {
         } else if is_line(dom, id) && id != pre && !left_out {
             line_ended = true;
         }
-        step = match now {
-            Step::Enter(id) if left_out => Some(Step::Leave(id)),
-            Step::Enter(id) => Some(dom.first_child(id).map_or(Step::Leave(id), Step::Enter)),
-            Step::Leave(id) if id == pre => None,
-            Step::Leave(id) => dom.next(id).map(Step::Enter).or_else(|| dom.parent(id).map(Step::Leave)),
-        };
+        step = dom.step_after(now, pre, !left_out);
     }
     let out = out.replace("\r\n", "\n").replace(['\u{a0}', '\u{200b}', '\u{feff}', '\r'], " ");
     // The first line may be indented, but empty lines around the code are none of it.

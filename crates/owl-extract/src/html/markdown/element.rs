@@ -239,7 +239,7 @@ impl Writer<'_> {
     }
 
     fn image(&mut self, id: NodeId) -> Role {
-        let alt = one_line(self.dom.attr(id, "alt").unwrap_or_default());
+        let alt = self.dom.attr(id, "alt").and_then(one_line).unwrap_or_default();
         if let Some(tex) = math::of_image(self.dom, id) {
             self.line.raw(&tex);
             return Role::Done;
@@ -349,9 +349,8 @@ impl Writer<'_> {
                 _ if address.contains("youtube.com/") || address.contains("vimeo.com/") => "Video",
                 _ => "Embedded page",
             };
-            let title = self.dom.attr(id, "title").or_else(|| self.dom.attr(id, "aria-label")).map(one_line);
-            let text =
-                title.filter(|title| !title.is_empty()).map_or(kind.to_owned(), |title| format!("{kind}: {title}"));
+            let title = self.dom.attr(id, "title").or_else(|| self.dom.attr(id, "aria-label")).and_then(one_line);
+            let text = title.map_or(kind.to_owned(), |title| format!("{kind}: {title}"));
             self.boundary();
             let marks = self.line.marks();
             self.line.link(address);

@@ -16,6 +16,7 @@ pub(super) fn push(out: &mut String, word: &str, place: Place) {
         return;
     }
     let mut before = out.chars().next_back();
+    let mut last = true;
     for (at, c) in word.char_indices() {
         let rest = &word[at + c.len_utf8()..];
         let after = rest.chars().next();
@@ -24,7 +25,7 @@ pub(super) fn push(out: &mut String, word: &str, place: Place) {
             '`' => true,
             '*' => !stands_alone(before, after),
             // After a letter it can only end what another began, and none that could is left unescaped.
-            '_' => !(stands_alone(before, after) || is_word(before)),
+            '_' => !(stands_alone(before, after) || is_word(before) || (before == Some('_') && !last)),
             '[' => place.link || after == Some('^') || ends_bracket(out),
             ']' => place.link,
             '(' | ':' => ends_bracket(out),
@@ -39,7 +40,7 @@ pub(super) fn push(out: &mut String, word: &str, place: Place) {
             out.push('\\');
         }
         out.push(c);
-        before = Some(c);
+        (before, last) = (Some(c), escaped);
     }
 }
 
