@@ -78,4 +78,5 @@ mod models;
 mod tools_cli;
 #[cfg(test)]
 mod way_out;
+#[cfg(test)]
 mod web_fetch;

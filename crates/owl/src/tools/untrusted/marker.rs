@@ -6,7 +6,7 @@
 //! untrusted content stays a sentence, and so does a heading, a quotation or a link.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
@@ -23,24 +23,31 @@ const WORDS: [usize; 2] = [8, 17];
 const PREFIXES: [&[u8]; 5] = [b"end", b"start", b"begln", b"open", b"close"];
 /// How many units may stand between two letters of the name.
 const APART: usize = 8;
-/// How many units are remembered: the name spaced out, and what is in front of it.
-const REMEMBERED: usize = LETTERS.len() * (APART + 1) + 64;
+/// How much in front of a name is looked at, in bytes: words spaced out, and brackets as entities.
+const IN_FRONT: usize = 256;
 /// The longest entity, in bytes.
 const ENTITY: usize = 16;
 
 /// The text without markers.
 pub(super) fn without(text: &str) -> Cow<'_, str> {
-    let mut search = Search { text, made: String::new(), copied: 0, recent: VecDeque::new(), states: Vec::new() };
+    let mut search = Search { text, made: String::new(), copied: 0, states: Vec::new() };
     let mut at = 0;
     while let Some(unit) = Unit::at(text, at) {
-        at = unit.end;
-        at = search.step(unit).unwrap_or(at);
+        at = search.step(unit).unwrap_or(unit.end);
+        if search.states.is_empty() {
+            at += text.as_bytes()[at..].iter().position(may_begin).unwrap_or(text.len() - at);
+        }
     }
     if search.copied == 0 {
         return Cow::Borrowed(text);
     }
     search.made.push_str(&text[search.copied..]);
     Cow::Owned(search.made)
+}
+
+/// Whether a name may begin with this byte: most of a text is passed over in this way.
+fn may_begin(byte: &u8) -> bool {
+    !byte.is_ascii() || matches!(byte, b'e' | b'E' | b'3' | b'&')
 }
 
 /// A character, or an entity that stands for one.
@@ -73,7 +80,6 @@ struct Search<'a> {
     text: &'a str,
     made: String,
     copied: usize,
-    recent: VecDeque<Unit>,
     /// How many letters of the name have come, and how many units since the last, for each beginning that may still become one.
     states: Vec<Progress>,
 }
@@ -93,24 +99,17 @@ struct Progress {
 impl Search<'_> {
     /// Takes the next unit; where a marker ends with it, what it says is where to go on.
     fn step(&mut self, unit: Unit) -> Option<usize> {
-        if self.recent.len() == REMEMBERED {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(unit);
         let begun = self.advance(unit)?;
-        let recent = self.recent.make_contiguous();
-        let before = recent.iter().take_while(|unit| unit.begin < begun.begin).count();
-        let front = Beside::front(&recent[..before]);
+        let front = Beside::front(&units_before(self.text, self.copied, begun.begin));
         let (end, behind) = brackets_behind(self.text, unit.end);
         let named = front.named && (front.angles + front.brackets + behind.angles + behind.brackets > 0);
         if begun.joints < WORDS.len() && !named && front.angles < 2 && behind.angles < 3 {
             return None;
         }
-        let begin = front.begin.unwrap_or(begun.begin).max(self.copied);
+        let begin = front.begin.unwrap_or(begun.begin);
         self.made.push_str(&self.text[self.copied..begin]);
         self.made.push_str(REMOVED);
         self.copied = end;
-        self.recent.clear();
         Some(end)
     }
 
@@ -209,6 +208,21 @@ fn trimmed(units: &[Unit]) -> &[Unit] {
     &units[..units.len() - between.count()]
 }
 
+/// What stands in front of `end`, but not before `least`.
+fn units_before(text: &str, least: usize, end: usize) -> Vec<Unit> {
+    let mut at = end.saturating_sub(IN_FRONT).max(least);
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    let mut units = Vec::new();
+    while at < end {
+        let Some(unit) = Unit::at(text, at) else { break };
+        at = unit.end;
+        units.push(unit);
+    }
+    units
+}
+
 /// The brackets that follow, and where they end.
 fn brackets_behind(text: &str, from: usize) -> (usize, Beside) {
     let (mut at, mut end) = (from, from);
@@ -257,7 +271,17 @@ fn entity(text: &str) -> Option<(char, usize)> {
     Some((decoded, end + 1))
 }
 
+/// The classes of all characters up to Georgian, so that alphabets cost no more than ASCII.
+static ALPHABETS: LazyLock<Vec<Class>> = LazyLock::new(|| {
+    let class = |code| char::from_u32(code).map_or(Class::Other, class_by_look);
+    (0..0x1100).map(class).collect()
+});
+
 fn class(c: char) -> Class {
+    ALPHABETS.get(c as usize).copied().unwrap_or_else(|| class_by_look(c))
+}
+
+fn class_by_look(c: char) -> Class {
     match c {
         '<' | '‹' | '«' | '〈' | '《' | '\u{2329}' | '⟨' | '⟪' | '❬' | '❮' | '❰' | '⦑' | '⧼' | '＜' | '﹤' | '˂'
         | '≪' | '⋘' | '︽' | '︿' => Class::Opens,

@@ -111,6 +111,7 @@ fn token(text: &str) -> Option<usize> {
     if !read.take(closing) || (doubled && !read.take(closing)) {
         return None;
     }
+    let name: String = name.chars().map(fold).collect();
     let bare = name.strip_prefix('/').unwrap_or(&name);
     let known = match opening {
         '<' if doubled => bare == "SYS",
@@ -128,7 +129,7 @@ struct Reading<'a> {
     at: usize,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
     fn take(&mut self, wanted: char) -> bool {
         match self.text[self.at..].chars().next() {
             Some(c) if fold(c) == wanted => {
@@ -139,10 +140,13 @@ impl Reading<'_> {
         }
     }
 
-    fn name(&mut self) -> String {
-        let name: String = self.text[self.at..].chars().take_while(|c| is_of_name(fold(*c))).take(LONGEST).collect();
+    fn name(&mut self) -> &'a str {
+        let rest = &self.text[self.at..];
+        let end = rest.char_indices().take(LONGEST).find(|(_, c)| !is_of_name(fold(*c)));
+        // One that is longer than any has no end here, and what closes it is not found.
+        let name = &rest[..end.map_or(0, |(at, _)| at)];
         self.at += name.len();
-        name.chars().map(fold).collect()
+        name
     }
 }
 

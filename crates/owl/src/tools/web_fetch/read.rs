@@ -240,7 +240,7 @@ impl Reading {
             title: title.map(|title| line_of(&title, LONGEST_TITLE)).filter(|title| !title.is_empty()),
             extractor,
             text: harmless(&text),
-            links: links.into_iter().take(MOST_LINKS).map(harmless_link).collect(),
+            links: links.into_iter().take(MOST_LINKS).map(|link| harmless_link(&link)).collect(),
             at: page.at,
             fetched_at: page.fetched_at,
             keep: page.keep,
@@ -253,7 +253,7 @@ pub(super) fn url_of(target: &TargetUrl) -> String {
     format!("{}{}", target.origin(), target.path_and_query())
 }
 
-fn harmless_link(link: Link) -> Link {
+fn harmless_link(link: &Link) -> Link {
     Link { text: line_of(&link.text, LONGEST_LINK), url: line(&link.url) }
 }
 
