@@ -98,12 +98,15 @@ async def an_unknown_tool_is_an_error_of_the_protocol(client):
 async def progress_is_told(client):
     if not IS_OPEN:
         return
-    steps = []
+    mark, steps = uuid.uuid4(), []
 
     async def told(progress, _total, message):
         steps.append((progress, message))
+        if len(steps) == 1:
+            await seen("told", mark)
 
-    await client.call_tool("web_fetch", {"url": f"{WEB}/page?python-progress"}, progress_callback=told)
+    result = await client.call_tool("web_fetch", {"url": f"{WEB}/patient?{mark}"}, progress_callback=told)
+    assert "Whoever waits" in text(result), result
     assert [progress for progress, _ in steps] == list(range(1, len(steps) + 1)) and steps, steps
 
 

@@ -54,7 +54,7 @@ class Web(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.arrived, self.left, self.lock = {}, {}, threading.Lock()
+        self.arrived, self.left, self.told, self.lock = {}, {}, {}, threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
         self.origin = f"http://127.0.0.1:{self.server_port}"
 
@@ -85,6 +85,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.rfile.read(1)  # until the other side closes
             self.server.event(self.server.left, url.query).set()
             self.close_connection = True
+        elif url.path == "/patient":  # a page for whoever was told that it is being read
+            self.server.event(self.server.told, url.query).wait(SECONDS)
+            self.answer("text/plain", b"Whoever waits is told.")
+        elif url.path == "/told":
+            self.server.event(self.server.told, url.query).set()
+            self.answer("text/plain", b"yes")
         elif url.path in ("/arrived", "/left"):
             events = self.server.arrived if url.path == "/arrived" else self.server.left
             seen = self.server.event(events, url.query).wait(SECONDS)

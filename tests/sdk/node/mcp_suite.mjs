@@ -90,8 +90,15 @@ const checks = {
   },
   async progress_is_told() {
     if (!isOpen) return;
+    const mark = randomUUID();
     const steps = [];
-    await call("web_fetch", { url: `${web}/page?progress` }, { onprogress: (step) => steps.push(step) });
+    // The client forgets who wants progress as soon as it sees the answer: the page waits until the first step was told.
+    const onprogress = (step) => {
+      steps.push(step);
+      if (steps.length === 1) fetch(`${web}/told?${mark}`);
+    };
+    const result = await call("web_fetch", { url: `${web}/patient?${mark}` }, { onprogress });
+    assert.match(text(result), /Whoever waits/);
     assert.ok(steps.length > 0, "nothing was told");
     assert.deepEqual(steps.map((step) => step.progress), steps.map((_, index) => index + 1));
     assert.ok(steps.every((step) => step.message));

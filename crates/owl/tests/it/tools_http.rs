@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use owl_testkit::Client;
 use owl_testkit::client::RawResponse;
-use serde_json::json;
+use owl_testkit::inference::{InferenceOptions, InferenceServer};
+use owl_testkit::web::{Answer, WebServer};
+use serde_json::{Value, json};
 
 use crate::scripted::{FAULTS, Scripted, check_secrecy};
-use crate::support::{Owl, Records, run, with_gateway};
+use crate::support::{Owl, Program, Records, run, with_gateway};
 
 /// Nobody is asked there.
 const NOWHERE: &str = "http://127.0.0.1:6999/v1";
@@ -167,6 +169,85 @@ fn a_client_that_hangs_up_ends_the_call() {
         drop(client);
         tool.ended(1).await;
         assert_eq!(Records::of("tools-gone").await["outcome"], "client_gone");
+    });
+}
+
+/// What a program's tool answers through one door: the code of its error, if it failed.
+async fn code_through(door: &str, client: &mut Client, id: &str, tool: &str, arguments: &Value) -> Option<String> {
+    let id = format!("X-Request-Id: {id}");
+    let code = if door == "/mcp" {
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
+        let named = format!("Mcp-Name: {tool}");
+        let headers = [
+            "Accept: application/json, text/event-stream",
+            "MCP-Protocol-Version: 2026-07-28",
+            "Mcp-Method: tools/call",
+            &named,
+            &id,
+        ];
+        let answer = client.post("/mcp", &headers, &body).await.unwrap();
+        let text = answer.text();
+        let last = text.lines().rev().find_map(|line| line.strip_prefix("data:")).unwrap_or(&text);
+        serde_json::from_str::<Value>(last).unwrap()["result"]["_meta"]["owl/error"]["code"].clone()
+    } else {
+        let body = json!({ "tool": tool, "args": arguments }).to_string();
+        client.post("/tools/invoke", &[&id], &body).await.unwrap().json()["error"]["code"].clone()
+    };
+    code.as_str().map(str::to_owned)
+}
+
+#[test]
+fn what_is_private_is_refused_opened_by_the_tools_own_key_and_remembered() {
+    run(async {
+        let server = InferenceServer::start(InferenceOptions::default());
+        let provider = format!(
+            "models: {{ providers: {{ owl: {{ baseUrl: {:?}, allowPrivateNetwork: true }} }} }}",
+            server.base_url()
+        );
+        let web = WebServer::start();
+        web.on("/text", Answer::ok("owls").header("Content-Type", "text/plain"));
+        web.on("/picture", Answer::ok(crate::image::bmp(4, 4)));
+        let page = json!({ "url": format!("{}/text", web.origin()) });
+        let picture = json!({ "prompt": "?", "image": format!("{}/picture", web.origin()) });
+        // Nothing is open; one is; the other is. What is open for one is open for no other.
+        for (fetch, image, open) in
+            [("", "", ""), ("allowPrivateNetwork: true", "", "web_fetch"), ("", "allowPrivateNetwork: true,", "image")]
+        {
+            let tools =
+                format!("tools: {{ web: {{ fetch: {{ {fetch} }} }}, image: {{ {image} model: \"owl/tiny-chat\" }} }}");
+            let mut program = Program::serve(&format!("{{ {tools}, {provider} }}"));
+            let mut client = Client::connect(program.address().await).await.unwrap();
+            for (nth, door) in ["/tools/invoke", "/mcp"].into_iter().enumerate() {
+                for (tool, arguments) in [("web_fetch", &page), ("image", &picture)] {
+                    let id = format!("private-{nth}-{tool}");
+                    let code = code_through(door, &mut client, &id, tool, arguments).await;
+                    let (expect, word) = if tool == open {
+                        (None, "private address opened")
+                    } else {
+                        (Some("url_refused"), "refused by the egress policy")
+                    };
+                    assert_eq!(code.as_deref(), expect, "{tools} {door} {tool}");
+                    let component = format!("tool {tool}");
+                    let told = |line: &str| {
+                        let all = [word, &id, &component, "owl::audit"];
+                        all.iter().all(|part| line.contains(part)).then_some(())
+                    };
+                    program.line(told).await;
+                }
+            }
+        }
+        // An engine's address is the operator's: what is not opened for it stops the start.
+        let search = format!("web: {{ search: {{ engine: \"searxng\", baseUrl: {:?} }} }}", web.origin());
+        let provider =
+            r#"models: { providers: { owl: { baseUrl: "http://127.0.0.1:6999", allowPrivateNetwork: true } } }"#;
+        let ended = Program::serve(&format!("{{ tools: {{ {search} }}, {provider} }}")).ended().await;
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        assert!(ended.stderr.contains("tools.web.search"), "{ended:?}");
+        assert!(ended.stderr.contains("allowPrivateNetwork") || ended.stderr.contains("allowHosts"), "{ended:?}");
     });
 }
 
