@@ -47,6 +47,8 @@ pub struct TargetUrl {
 pub enum InvalidTarget {
     /// Not a URL.
     Parse(url::ParseError),
+    /// Longer than [`LONGEST`].
+    TooLong,
     /// A scheme that Owl does not speak; empty where the text before the colon may be a host or a user name.
     Scheme(String),
     /// Credentials in a URL, or in a base URL credentials that are not UTF-8.
@@ -71,6 +73,12 @@ pub enum InvalidHost {
     /// More than 253 octets (RFC 1035, section 2.3.4, without the length octets at both ends).
     NameTooLong,
 }
+
+/// The longest URL that is read, in bytes. HTTP libraries take somewhat less, and servers much less.
+pub const LONGEST: usize = 64 * 1024;
+
+/// How much of a path is printed, in bytes.
+const LONGEST_SHOWN: usize = 1024;
 
 /// The addresses of localhost names, which DNS is never asked about (RFC 6761, section 6.3).
 pub const LOCALHOST: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -208,6 +216,10 @@ pub(crate) fn is_localhost_name(name: &str) -> bool {
 
 /// Parses `text`, for http and https only.
 fn parse_http(text: &str) -> Result<Url, InvalidTarget> {
+    // Before it is parsed: what is never fetched must not cost a parse of megabytes.
+    if text.len() > LONGEST {
+        return Err(InvalidTarget::TooLong);
+    }
     http_only(Url::parse(text).map_err(InvalidTarget::Parse)?)
 }
 
@@ -244,7 +256,7 @@ impl InvalidTarget {
     /// At which step of judging a URL this was found.
     pub fn stage(&self) -> Stage {
         match self {
-            Self::Parse(_) | Self::Query | Self::Fragment => Stage::Parse,
+            Self::Parse(_) | Self::TooLong | Self::Query | Self::Fragment => Stage::Parse,
             Self::Scheme(_) => Stage::Scheme,
             Self::UserInfo => Stage::UserInfo,
             Self::Host(_) => Stage::Name,
@@ -271,9 +283,14 @@ impl fmt::Display for Host {
 }
 
 impl fmt::Display for TargetUrl {
-    /// Redacted: a query is only counted, for it may hold a key.
+    /// Redacted: a query is only counted, for it may hold a key, and so is what goes on for too long.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin(), self.path())?;
+        let path = self.path();
+        // The parser has made it ASCII, so that no character is cut.
+        match path.get(..LONGEST_SHOWN).filter(|head| head.len() < path.len()) {
+            Some(head) => write!(f, "{}{head}…({} bytes)", self.origin(), path.len() - head.len())?,
+            None => write!(f, "{}{path}", self.origin())?,
+        }
         match self.url.query() {
             Some(query) => write!(f, "?…({} bytes)", query.len()),
             None => Ok(()),
@@ -294,6 +311,7 @@ impl fmt::Display for InvalidTarget {
                 f.write_str("it is not a URL: begin it with http:// or https://")
             }
             Self::Parse(error) => write!(f, "it is not a URL: {error}"),
+            Self::TooLong => write!(f, "it is longer than {LONGEST} bytes, and servers take no such URL"),
             Self::Scheme(scheme) if scheme.is_empty() => f.write_str("begin it with http:// or https://"),
             Self::Scheme(scheme) => write!(f, "the scheme {scheme} is not spoken, only http and https are"),
             Self::UserInfo => f.write_str("user names and passwords do not belong in this URL, or are not UTF-8"),

@@ -662,6 +662,18 @@ fn an_operators_credentials_are_taken_out() {
     assert_eq!(TargetUrl::parse("https://u:p@h.example.net/").unwrap_err(), InvalidTarget::UserInfo);
 }
 
+/// A client may send megabytes; neither its answer nor a line of the log repeats them.
+#[test]
+fn a_long_url_is_printed_short_and_a_huge_one_is_none() {
+    let url = |length: usize| format!("http://h.example.net/{}", "k".repeat(length));
+    let shown = TargetUrl::parse(&url(5000)).unwrap().to_string();
+    assert_eq!(shown, format!("{}…(3977 bytes)", url(1023)));
+    assert_eq!(TargetUrl::parse(&url(1023)).unwrap().to_string(), url(1023));
+    let huge = url(owl_egress::target::LONGEST);
+    assert_eq!(TargetUrl::parse(&huge).unwrap_err(), InvalidTarget::TooLong);
+    assert_eq!(TargetUrl::parse_operator(&huge).map(|_| ()).unwrap_err(), InvalidTarget::TooLong);
+}
+
 /// Not a benchmark: only that a lookup is a search and not a scan that allocates.
 #[test]
 fn a_lookup_takes_well_under_a_microsecond() {

@@ -133,7 +133,7 @@ impl InvalidTarget {
     /// Whether the text is no URL at all, or one that is never fetched.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Parse(_) | Self::Query | Self::Fragment => Verdict::Invalid,
+            Self::Parse(_) | Self::TooLong | Self::Query | Self::Fragment => Verdict::Invalid,
             Self::Scheme(_) | Self::UserInfo | Self::Host(_) => Verdict::Deny,
         }
     }
@@ -144,6 +144,7 @@ impl InvalidTarget {
             Self::Parse(_) | Self::Query | Self::Fragment => "not-a-url",
             Self::Scheme(_) => "scheme",
             Self::UserInfo => "user-info",
+            Self::TooLong => "too-long",
             Self::Host(_) => "not-a-host-name",
         }
     }

@@ -147,6 +147,20 @@ struct More {
     by_modality: bool,
 }
 
+/// The beginning of a key, as it may stand in a message. The rest is not even looked at: thousands of slots may stand
+/// below a key that is megabytes long.
+fn shown(key: &[u8]) -> String {
+    // No character has more than four bytes, so none that is taken is cut.
+    let head = &key[..key.len().min(4 * LONGEST_PATH)];
+    let harmless = |c: char| if is_unfit(c) { char::REPLACEMENT_CHARACTER } else { c };
+    String::from_utf8_lossy(head).chars().take(LONGEST_PATH).map(harmless).collect()
+}
+
+/// What a terminal would obey, and what would make a line read otherwise than it is written.
+fn is_unfit(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 struct Walk<'a> {
     body: &'a [u8],
     scanner: Scanner<'a>,
@@ -329,8 +343,7 @@ impl Walk<'_> {
                 path.push_str(&format!("[{}]", frame.index));
                 continue;
             }
-            let key = String::from_utf8_lossy(&self.body[frame.key.clone()]);
-            let key = key.chars().take(LONGEST_PATH).collect::<String>();
+            let key = shown(&self.body[frame.key.clone()]);
             if key.is_empty() || !key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
                 path.push_str(&format!("[\"{key}\"]"));
                 continue;

@@ -316,3 +316,21 @@ fn only_the_spans_are_replaced() {
     let wrong = vec![(5..9, Bytes::from_static(b"?")), (6..7, Bytes::from_static(b"?")), (900..901, Bytes::new())];
     assert_eq!(splice_all(&body, wrong).len(), body.len() - 3);
 }
+
+#[test]
+fn a_path_is_short_and_plain_whatever_the_keys_are() {
+    check("{\"a\u{9b}31m\u{202e}\":{\"image\":\"http://h/a\"}}", &["[\"a\u{fffd}31m\u{fffd}\"].image Image http://h/a"]);
+    let long = "é".repeat(LONGEST_PATH + 1);
+    let shown = &long[..2 * LONGEST_PATH];
+    check(&format!(r#"{{"{long}":{{"image":"http://h/a"}}}}"#), &[&format!("{shown}… Image http://h/a")]);
+}
+
+/// Each slot would go over the whole key again: that took a minute, and takes less than a second.
+#[test]
+fn a_huge_key_is_not_read_again_for_each_url_below_it() {
+    let slots = r#""http://h/a","#.repeat(MOST_SLOTS);
+    let body = format!(r#"{{"image{}":[{slots}""]}}"#, "k".repeat(8 << 20));
+    let begun = std::time::Instant::now();
+    assert_eq!(scan(body.as_bytes()).expect("JSON").slots.len(), MOST_SLOTS);
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
