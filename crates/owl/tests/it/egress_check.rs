@@ -109,6 +109,16 @@ fn answers_come_while_the_pipe_is_open() {
     });
 }
 
+/// `owl egress check URL | head -1 && fetch` must not take a refusal for leave.
+#[test]
+fn the_exit_code_is_the_verdict_when_nobody_reads_the_answer() {
+    run(async {
+        let (mut owl, _folder) = Owl::new(&["egress", "check", "http://1.1.1.1/", "http://10.0.0.1/"]).start();
+        drop(owl.stdout.take());
+        assert_eq!(owl.wait().await.unwrap().code(), Some(1));
+    });
+}
+
 #[test]
 fn a_batch_comes_from_a_file_too() {
     run(async {

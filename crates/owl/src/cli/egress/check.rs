@@ -131,12 +131,14 @@ fn wrong(message: &str) -> ExitCode {
     ExitCode::from(BAD_CONFIGURATION)
 }
 
-/// A reader that has gone away ends the program quietly.
+/// A reader that has gone away, `head` or `grep -q`, hears no more; the exit code still says what was judged.
 fn written(result: io::Result<()>) -> Result<(), ExitCode> {
-    result.map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        _ => failed(&format!("the output cannot be written: {error}")),
-    })
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(failed(&format!("the output cannot be written: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn run_batch(files: &[String]) -> ExitCode {
