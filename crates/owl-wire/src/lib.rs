@@ -24,6 +24,6 @@ pub mod models;
 pub use error::{ErrorBody, UpstreamError};
 pub use json::{JsonError, Position};
 pub use media::{MediaForm, MediaKind, MediaSlot, MediaUrl};
-pub use multipart::{FormError, FormFacts};
+pub use multipart::{FormError, FormFacts, FormUrl};
 pub use request::{Model, RequestFacts};
 pub use splice::{BodyKind, ModelSplicer};

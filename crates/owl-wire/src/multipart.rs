@@ -13,10 +13,14 @@ use std::ops::Range;
 use bytes::Bytes;
 use memchr::memmem;
 
+use crate::json;
+use crate::media::{self, MediaUrl};
 use crate::request::{self, Model};
 
 /// The longest boundary that RFC 2046 allows.
 const MAX_BOUNDARY: usize = 70;
+/// How much of a field is read as a URL, in bytes: none is longer.
+const LONGEST_URL: usize = 64 * 1024 + 1;
 /// How large the headers of one part may be.
 const MAX_PART_HEADERS: usize = 16 * 1024;
 
@@ -72,6 +76,17 @@ pub struct FormFacts<'a> {
     pub model: Option<Model<'a>>,
     /// Whether the answer is asked for as a stream; `None` when the form does not say it plainly.
     pub stream: Option<bool>,
+    /// The first field that holds a URL which a server would fetch as media.
+    pub url: Option<FormUrl>,
+}
+
+/// A field with a URL in place of a file, as SGLang's and vLLM's endpoints for pictures and films take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormUrl {
+    /// The field's name.
+    pub field: String,
+    /// The URL.
+    pub url: MediaUrl,
 }
 
 impl<'a> FormFacts<'a> {
@@ -88,6 +103,7 @@ impl<'a> FormFacts<'a> {
                 "model" => facts.model = Some(read_model(body, &part)?),
                 "stream" if stream.is_some() => return Err(FormError::DuplicateKey { key: "stream", offset }),
                 "stream" => stream = Some(content),
+                name if facts.url.is_none() => facts.url = read_url(body, &part, name)?,
                 _ => {}
             }
         }
@@ -303,6 +319,20 @@ fn read_model<'a>(body: &'a [u8], part: &Part) -> Result<Model<'a>, FormError> {
     }
 }
 
+/// The URL in the field `name`, if it is one of media. A file is never one.
+fn read_url(body: &[u8], part: &Part, name: &str) -> Result<Option<FormUrl>, FormError> {
+    // `image[]` and `image[0]` are how forms write lists.
+    let (key, _) = name.split_once('[').unwrap_or((name, ""));
+    if !media::keys::is_media_field(key.as_bytes()) || disposition(body, part)?.1 {
+        return Ok(None);
+    }
+    let content = &body[part.content.clone()];
+    let head = String::from_utf8_lossy(&content[..content.len().min(LONGEST_URL)]);
+    let token = json::encode(&head);
+    let url = std::str::from_utf8(&token[1..token.len() - 1]).ok().and_then(media::url::read);
+    Ok(url.map(|url| FormUrl { field: media::shown(name.as_bytes()), url }))
+}
+
 fn read_bool(value: &[u8]) -> Option<bool> {
     match value.to_ascii_lowercase().as_slice() {
         b"true" | b"1" => Some(true),
@@ -338,6 +368,29 @@ mod tests {
         check(&format!("preamble\r\n{}epilogue", form(&[(MODEL, "é\r\n")])), Ok((Some("é\r\n"), None)));
         check(&form(&[(MODEL, "m")]).replace("--x\r\n", "--x \t\r\n"), Ok((Some("m"), None)));
         check("--x--", Ok((None, None)));
+    }
+
+    #[test]
+    fn urls_of_media() {
+        let check = |headers: &str, content: &str, expect: Option<(&str, MediaUrl)>| {
+            let body = form(&[(MODEL, "m"), (headers, content)]);
+            let facts = FormFacts::scan("multipart/form-data; boundary=x", body.as_bytes()).expect("valid");
+            let expect = expect.map(|(field, url)| FormUrl { field: field.to_owned(), url });
+            assert_eq!(facts.url, expect, "{headers}: {content}");
+        };
+        let web = |url: &str| MediaUrl::Web(url.to_owned());
+        for name in ["url", "URL", "image", "image[]", "image[0]", "mask", "file", "reference_url", "input_reference"] {
+            let field = format!("Content-Disposition: form-data; name=\"{name}\"");
+            check(&field, " http://h/a\n", Some((name, web("http://h/a"))));
+            check(&field, r"HTTP:\\h\n", Some((name, web(r"HTTP:\\h\n"))));
+            check(&field, "file:///etc/passwd", Some((name, MediaUrl::Foreign("file".to_owned()))));
+            check(&field, "data:image/png;base64,iVBO", None);
+            check(&field, "file-abc123", None);
+        }
+        check("Content-Disposition: form-data; name=prompt", "http://h/a", None);
+        check(FILE, "http://h/a", None);
+        let turned = "Content-Disposition: form-data; name=\"image\u{202e}\"";
+        check(turned, "http://h/a", Some(("image\u{fffd}", web("http://h/a"))));
     }
 
     #[test]

@@ -13,10 +13,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{HeaderMap, Method, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Response, header};
 use owl_egress::tls::TlsOptionsError;
 use owl_egress::{EgressError, Network, PolicyRules};
-use owl_wire::{FormFacts, JsonError, RequestFacts};
+use owl_wire::{FormFacts, FormUrl, JsonError, RequestFacts};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
@@ -30,6 +30,9 @@ use crate::tools::{Asker, Progress, ToolCall, ToolError, ToolResult, ToolSet, To
 
 /// How soon a provider that failed is asked again; doubled up to its `modelsRefresh`.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// Why an encoded body is not taken.
+const ENCODED: &str = "it has a Content-Encoding, and Owl reads none; send it without compression";
 
 /// Everything that requests need.
 #[derive(Debug)]
@@ -288,7 +291,13 @@ impl Gateway {
         if leaves_the_api(&path) {
             return Err(Failure::Path);
         }
+        if self.media.is_on() && is_encoded(&headers) && !body.is_empty() {
+            return Err(Failure::Body { reason: ENCODED.to_owned(), field: None });
+        }
         let facts = Facts::read(&headers, &body)?;
+        if let Some(found) = &facts.form_url {
+            self.media.admit_form(ctx, found).map_err(|failure| Failure::Media(Box::new(failure)))?;
+        }
         let named = provider.map(|name| self.named(&name)).transpose()?;
         let (provider, upstream_name) = match (named, &facts.model) {
             (Some(provider), Some(model)) => (Arc::clone(provider), Some(self.name_at(provider, &model.name)?)),
@@ -436,6 +445,8 @@ struct Facts {
     stream: bool,
     /// There may be URLs that the server would fetch.
     media: bool,
+    /// A form's URL that the server would fetch.
+    form_url: Option<FormUrl>,
 }
 
 /// The model's name and where it stands.
@@ -457,21 +468,28 @@ impl NamedModel {
 
 impl Facts {
     fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Failure> {
-        let none = Self { model: None, stream: false, media: false };
+        let none = Self { model: None, stream: false, media: false, form_url: None };
         if body.is_empty() {
             return Ok(none);
         }
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let content_type = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let content_type = content_type.as_deref().unwrap_or("");
         let media = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let unusable = |reason: String| Failure::Body { reason, field: None };
+        let first = first_letter(body);
         if media == "multipart/form-data" {
+            // Before the first boundary anything may stand, and some servers read JSON whatever it is called.
+            if matches!(first, Some(b'{' | b'[')) {
+                return Err(unusable("it is called a form, and begins as JSON does".to_owned()));
+            }
             let facts = FormFacts::scan(content_type, body).map_err(|error| unusable(error.to_string()))?;
             let model =
                 facts.model.map(|model| NamedModel { name: model.name.into_owned(), span: model.span, in_form: true });
-            return Ok(Self { model, stream: facts.stream == Some(true), media: false });
+            return Ok(Self { model, stream: facts.stream == Some(true), media: false, form_url: facts.url });
         }
-        // Clients that forget the type, or write text/plain, mean JSON all the same when it is an object.
-        let meant_as_json = media.ends_with("json") || first_letter(body) == Some(b'{');
+        // Clients that forget the type, or write text/plain, mean JSON all the same when it is an object or an array.
+        let is_text = media.is_empty() || media.starts_with("text/");
+        let meant_as_json = media.ends_with("json") || first == Some(b'{') || (is_text && first == Some(b'['));
         if !meant_as_json {
             return Ok(none);
         }
@@ -483,8 +501,17 @@ impl Facts {
         };
         let model =
             facts.model.map(|model| NamedModel { name: model.name.into_owned(), span: model.span, in_form: false });
-        Ok(Self { model, stream: facts.stream == Some(true), media: facts.media })
+        Ok(Self { model, stream: facts.stream == Some(true), media: facts.media, form_url: None })
     }
+}
+
+/// Whether the body is compressed, say: some servers decode what Owl would have passed on unread.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let is_plain = |value: &HeaderValue| {
+        let coding = value.as_bytes().trim_ascii();
+        coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+    };
+    !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain)
 }
 
 /// Marks of byte order and zeros are skipped: some servers read such bodies as JSON whatever they are called, and Owl, which

@@ -69,6 +69,15 @@ pub(crate) fn may_hold_media(inner: &[u8]) -> bool {
     }
 }
 
+/// Whether a form's field of this name holds media, or says where it is. There is no `type` beside it.
+pub(crate) fn is_media_field(name: &[u8]) -> bool {
+    match role(name, Role::Plain, true, false) {
+        Role::Media { .. } | Role::Source => true,
+        Role::Slot { needs, .. } => needs != Needs::Modality,
+        Role::Plain | Role::Opaque | Role::Type | Role::DataFormat | Role::Modality => false,
+    }
+}
+
 /// What the value of the key `inner` (between its quotes, as written) is, in an object with the role `parent`.
 pub(super) fn role(inner: &[u8], parent: Role, at_top: bool, in_messages: bool) -> Role {
     // Only the very spelling makes a value opaque: some reader may take another one for another key.

@@ -9,7 +9,7 @@
 //! All occurrences of a key count, in any spelling that some reader takes for it (`"image\u005furl"`, `IMAGE_URL`).
 
 pub(crate) mod keys;
-mod url;
+pub(crate) mod url;
 
 #[cfg(test)]
 mod tests;
@@ -149,7 +149,7 @@ struct More {
 
 /// The beginning of a key, as it may stand in a message. The rest is not even looked at: thousands of slots may stand
 /// below a key that is megabytes long.
-fn shown(key: &[u8]) -> String {
+pub(crate) fn shown(key: &[u8]) -> String {
     // No character has more than four bytes, so none that is taken is cut.
     let head = &key[..key.len().min(4 * LONGEST_PATH)];
     let harmless = |c: char| if is_unfit(c) { char::REPLACEMENT_CHARACTER } else { c };

@@ -319,7 +319,10 @@ fn only_the_spans_are_replaced() {
 
 #[test]
 fn a_path_is_short_and_plain_whatever_the_keys_are() {
-    check("{\"a\u{9b}31m\u{202e}\":{\"image\":\"http://h/a\"}}", &["[\"a\u{fffd}31m\u{fffd}\"].image Image http://h/a"]);
+    check(
+        "{\"a\u{9b}31m\u{202e}\":{\"image\":\"http://h/a\"}}",
+        &["[\"a\u{fffd}31m\u{fffd}\"].image Image http://h/a"],
+    );
     let long = "é".repeat(LONGEST_PATH + 1);
     let shown = &long[..2 * LONGEST_PATH];
     check(&format!(r#"{{"{long}":{{"image":"http://h/a"}}}}"#), &[&format!("{shown}… Image http://h/a")]);

@@ -24,7 +24,7 @@ const FOLLOWED: &[&str] = &[
 
 /// Reads a string, given between its quotes as written. `None`: nothing that anybody fetches, such as a `data:` URL,
 /// Base64, a file's id or name.
-pub(super) fn read(inner: &str) -> Option<MediaUrl> {
+pub(crate) fn read(inner: &str) -> Option<MediaUrl> {
     let head = head(inner);
     let lower = head.to_ascii_lowercase().replace('\\', "/");
     let scheme = lower.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| is_scheme(scheme));

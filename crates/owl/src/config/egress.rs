@@ -258,10 +258,12 @@ fn proxy_url(typed: &Secret) -> Result<(TargetUrl, Option<UserInfo>), (String, &
         Err(InvalidTarget::Scheme(scheme)) => {
             return Err((format!("the scheme {scheme} is not spoken with a proxy, only http is"), HELP));
         }
-        Err(error @ (InvalidTarget::Parse(_)
-        | InvalidTarget::TooLong
-        | InvalidTarget::UserInfo
-        | InvalidTarget::Host(_))) => {
+        Err(
+            error @ (InvalidTarget::Parse(_)
+            | InvalidTarget::TooLong
+            | InvalidTarget::UserInfo
+            | InvalidTarget::Host(_)),
+        ) => {
             return Err((error.to_string(), HELP));
         }
     };

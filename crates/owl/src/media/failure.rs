@@ -25,6 +25,8 @@ pub struct MediaFailure {
 pub enum MediaProblem {
     /// The configuration wants no URLs.
     NoUrls,
+    /// A URL in a form's field.
+    FormField,
     /// A scheme that Owl does not fetch.
     Scheme(String),
     /// More than so many.
@@ -54,11 +56,15 @@ pub enum MediaProblem {
 
 impl MediaFailure {
     pub(super) fn of(slot: &MediaSlot, problem: MediaProblem) -> Self {
-        let url = match &slot.url {
+        Self::at(&slot.path, &slot.url, problem)
+    }
+
+    pub(super) fn at(path: &str, url: &MediaUrl, problem: MediaProblem) -> Self {
+        let url = match url {
             MediaUrl::Web(url) => TargetUrl::parse(url).ok().map(|url| url.to_string()),
             MediaUrl::Foreign(_) => None,
         };
-        Self { path: Some(slot.path.clone()), url, problem }
+        Self { path: Some(path.to_owned()), url, problem }
     }
 
     pub(super) fn whole(problem: MediaProblem) -> Self {
@@ -82,6 +88,9 @@ impl fmt::Display for MediaProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoUrls => f.write_str("URLs are not taken here; send the content itself, as a data: URL"),
+            Self::FormField => {
+                f.write_str("a URL in a form's field is not fetched; send the file itself, or a data: URL")
+            }
             Self::Scheme(scheme) => {
                 write!(f, "a URL that begins with {scheme:?} is not fetched; use http or https, or a data: URL")
             }

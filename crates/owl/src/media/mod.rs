@@ -21,7 +21,7 @@ use owl_egress::audit::{Access, AccessId};
 use owl_egress::tls::TlsOptionsError;
 use owl_egress::{AuditEvent, AuditSink, Caller, Network, PolicyRules, WebClient, WebLimits, WebOptions};
 use owl_wire::media::{self, FoundMedia};
-use owl_wire::{JsonError, MediaForm, MediaKind, MediaSlot, MediaUrl};
+use owl_wire::{FormUrl, JsonError, MediaForm, MediaKind, MediaSlot, MediaUrl};
 
 use crate::config::{MediaConfig, MediaMode};
 use crate::context::RequestContext;
@@ -101,6 +101,23 @@ impl Media {
         }
     }
 
+    /// A URL in a form's field: it is never passed on, unless everything is.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn admit_form(&self, ctx: &RequestContext, found: &FormUrl) -> Result<(), MediaFailure> {
+        if !self.is_on() {
+            return Ok(());
+        }
+        let problem = match &found.url {
+            MediaUrl::Foreign(scheme) => MediaProblem::Scheme(scheme.clone()),
+            MediaUrl::Web(_) => MediaProblem::FormField,
+        };
+        let failure = MediaFailure::at(&found.field, &found.url, problem);
+        self.tell(&caller(ctx), &failure);
+        Err(failure)
+    }
+
     /// What is refused before anything is fetched.
     fn admit(&self, found: &FoundMedia) -> Result<(), MediaFailure> {
         for slot in &found.slots {
@@ -157,6 +174,7 @@ impl Media {
         let rule = match &failure.problem {
             MediaProblem::Scheme(_) => "foreign-scheme",
             MediaProblem::NoUrls => "media-refused",
+            MediaProblem::FormField => "form-field",
             MediaProblem::TooMany(_)
             | MediaProblem::Web(_)
             | MediaProblem::Status(_)

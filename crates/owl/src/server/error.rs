@@ -197,7 +197,7 @@ pub(crate) fn code_of_egress(error: &EgressError) -> &'static Code {
 
 fn code_of_media(problem: &MediaProblem) -> &'static Code {
     match problem {
-        MediaProblem::NoUrls | MediaProblem::Scheme(_) => URL_REFUSED,
+        MediaProblem::NoUrls | MediaProblem::FormField | MediaProblem::Scheme(_) => URL_REFUSED,
         MediaProblem::Web(error) if error.is_refusal() => URL_REFUSED,
         MediaProblem::Web(WebError::RateLimited(_)) => RATE_LIMITED,
         MediaProblem::Web(WebError::BodyTooLarge(_)) | MediaProblem::TotalTooLarge(_) => URL_TOO_LARGE,
@@ -239,6 +239,7 @@ impl ApiError {
             MediaProblem::Web(error) if is_unreachable(error) => self.status = StatusCode::BAD_GATEWAY,
             MediaProblem::Web(_)
             | MediaProblem::NoUrls
+            | MediaProblem::FormField
             | MediaProblem::Scheme(_)
             | MediaProblem::TooMany(_)
             | MediaProblem::Status(_)

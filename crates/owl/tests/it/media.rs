@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use owl_testkit::client::RawResponse;
 use owl_testkit::inference::{InferenceOptions, InferenceServer};
 use owl_testkit::{ClosedBy, FaultServer, Step};
 
@@ -175,6 +176,71 @@ fn a_body_that_only_hides_that_it_is_json_is_not_passed_on() {
             }
         }
         assert!(server.log().requests().is_empty());
+    });
+}
+
+/// Posts with these headers and no others.
+async fn post_as(owl: &Owl, path: &str, headers: &[&str], body: &str) -> RawResponse {
+    let mut client = owl.client().await;
+    client.request("POST", path, headers, body.as_bytes()).await.unwrap();
+    client.response().await.unwrap()
+}
+
+/// Some servers decode what is compressed, read an array or JSON in front of a form, or do not look at the type at all.
+#[test]
+fn what_some_servers_would_read_all_the_same_is_not_passed_on() {
+    run(async {
+        let (server, owl) = start("").await;
+        let body = image("http://169.254.169.254/");
+        let post = async |headers: &[&str], body: &str, code: &str, parts: &[&str]| {
+            check_error(&post_as(&owl, CHAT, headers, body).await, 400, code, parts);
+        };
+        for plain in ["Content-Type: text/plain", "Content-Type: application/octet-stream", "x: y"] {
+            for coding in ["gzip", "x-gzip, br", "Identity, gzip"] {
+                let coding = format!("Content-Encoding: {coding}");
+                post(&[plain, &coding], "\u{1f}compressed", "invalid_body", &["Content-Encoding"]).await;
+            }
+        }
+        for plain in ["Content-Type: text/plain", "x: y"] {
+            post(&[plain], &format!("[{body}]"), "url_refused", &["[0].messages"]).await;
+        }
+        let form = "Content-Type: multipart/form-data; boundary=x";
+        post(&[form], &format!("{body}\r\n--x--\r\n"), "invalid_body", &["form", "JSON"]).await;
+        let mistyped = ["Content-Type: application/json; é"];
+        post(&mistyped, &format!("/**/{body}"), "invalid_body", &["JSON"]).await;
+        assert!(server.log().requests().is_empty());
+        assert_eq!(owl.post(CHAT, &["Content-Encoding: identity"], &chat("{}")).await.status, 200);
+    });
+}
+
+/// Endpoints for pictures and films take a URL in a form's field, too, and fetch it.
+#[test]
+fn urls_in_forms_are_not_passed_on() {
+    run(async {
+        let form = |field: &str, content: &str| {
+            let part =
+                |name, content| format!("--x\r\nContent-Disposition: form-data; name={name}\r\n\r\n{content}\r\n");
+            format!("{}{}--x--\r\n", part("model", "tiny-chat"), part(field, content))
+        };
+        let kind = "Content-Type: multipart/form-data; boundary=x";
+        for gateway in ["", OPEN, "media: 'refuse'"] {
+            let (server, owl) = start(gateway).await;
+            for (field, url) in [("url", "http://169.254.169.254/a?hidden=1"), ("image[]", "file:///hidden")] {
+                let answer = post_as(&owl, "/v1/images/edits", &[kind], &form(field, url)).await;
+                check_error(&answer, 400, "url_refused", &[field]);
+                assert_eq!(answer.json()["error"]["param"].as_str(), Some(field));
+                assert!(!answer.text().contains("hidden"), "{}", answer.text());
+            }
+            assert!(server.log().requests().is_empty());
+        }
+        let (_server, owl) = start("media: 'forward'").await;
+        let passed = form("url", "http://169.254.169.254/");
+        assert_eq!(post_as(&owl, "/v1/images/edits", &[kind, "x-echo-body: 1"], &passed).await.text(), passed);
+        let (_server, owl) = start("").await;
+        for (field, content) in [("prompt", "http://h/"), ("image", "data:image/png;base64,iVBO")] {
+            let passed = form(field, content);
+            assert_eq!(post_as(&owl, "/v1/images/edits", &[kind, "x-echo-body: 1"], &passed).await.text(), passed);
+        }
     });
 }
 
