@@ -20,7 +20,7 @@ const STREAM: usize = 24 << 20;
 /// What all streams together may unpack to, in bytes; a stream counts as often as it is used.
 const ALL_STREAMS: usize = 96 << 20;
 /// What using a stream counts at least, so that no loop over small ones is long.
-const ONE_USE: usize = 2048;
+const ONE_USE: usize = 8192;
 /// How many bytes are read as objects: they take many times their length, and those of a hostile file overlap.
 const OBJECTS: usize = 16 << 20;
 /// How many trailers are looked at, from the end.

@@ -91,13 +91,20 @@ fn document(row: &Row) -> String {
     }
 }
 
-/// Two hundred object streams, each of which inflates to 16 MiB.
+/// An object stream that inflates to a gibibyte.
 fn object_stream_bomb() -> Vec<u8> {
-    let packed = deflated(&vec![b' '; 16 << 20]);
-    let bomb = pdfs::stream("/Type /ObjStm /N 1 /First 8 /Filter /FlateDecode", &packed);
-    let catalogue = b"<< /Type /Catalog /Pages 2 0 R >>".to_vec();
-    let objects: Vec<Vec<u8>> = std::iter::once(catalogue).chain(std::iter::repeat_n(bomb, 200)).collect();
-    pdfs::file(&objects, "")
+    let bomb = pdfs::stream("/Type /ObjStm /N 1 /First 8 /Filter /FlateDecode", &deflated_blanks(1024));
+    pdfs::file(&[b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(), bomb], "")
+}
+
+/// So many mebibytes of blanks: one compressed one, over and over, since what it refers back to are blanks in any case.
+fn deflated_blanks(mebibytes: usize) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(&vec![b' '; 1 << 20]).expect("into memory");
+    encoder.flush().expect("into memory");
+    let (header, last_block) = (&[0x78, 0xda][..], &[0x03, 0x00][..]);
+    [header, &encoder.get_ref().repeat(mebibytes), last_block].concat()
 }
 
 fn hostile_picture(server: &Value) -> Vec<u8> {
@@ -145,7 +152,7 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 /// A whole picture, before whose pixels stands a text that inflates to 100 MiB.
 fn png_with_text_bomb(width: u32, height: u32) -> Vec<u8> {
     let whole = encoded(&image::DynamicImage::new_rgb8(width, height), ImageFormat::Png);
-    let text = [&b"Comment\0\x01\0\0\0"[..], &deflated(&vec![b'a'; 100 << 20])].concat();
+    let text = [&b"Comment\0\x01\0\0\0"[..], &deflated_blanks(100)].concat();
     let after_header = 8 + 25;
     [&whole[..after_header], &chunk(b"iTXt", &text), &whole[after_header..]].concat()
 }

@@ -140,6 +140,16 @@ fn loops_end() {
         myself,
     ];
     assert_eq!(read(&file(&objects, ""), Mode::Markdown).expect_err("no end").code(), "doc_too_large");
+    // Each stream is within its limit; all together are not.
+    let packed = stream("/Filter /FlateDecode", &deflated(&vec![b' '; 12 << 20]));
+    let contents: String = (0..9).map(|_| "4 0 R ").collect();
+    let objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+        b"<< /Type /Pages /Kids [3 0 R] >>".to_vec(),
+        format!("<< /Type /Page /Contents [{contents}] >>").into_bytes(),
+        packed,
+    ];
+    assert_eq!(read(&file(&objects, ""), Mode::Markdown).expect_err("too much").code(), "doc_too_large");
     let chain = [b"2 0 R".to_vec(), b"1 0 R".to_vec()];
     assert_eq!(read(&file(&chain, ""), Mode::Markdown).expect_err("no page").code(), "doc_damaged");
 }

@@ -114,7 +114,7 @@ impl Media {
             MediaUrl::Web(_) => MediaProblem::FormField,
         };
         let failure = MediaFailure::at(&found.field, &found.url, problem);
-        self.tell(&caller(ctx), &failure);
+        self.tell(&ctx.caller(), &failure);
         Err(failure)
     }
 

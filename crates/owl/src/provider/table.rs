@@ -14,6 +14,9 @@ const SIMILAR: usize = 3;
 /// How like a name must be to be offered, from 0 to 1 (Jaro-Winkler).
 const LIKENESS: f64 = 0.8;
 
+/// The longest name that is compared with others, in bytes.
+const LONGEST_NAME: usize = 256;
+
 /// Where a request for a model goes.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -86,6 +89,10 @@ impl ModelTable {
 
     /// The names most like `name`, the likest first.
     pub fn similar(&self, name: &str) -> Vec<String> {
+        // A client may send megabytes, and each is compared with every name.
+        if name.len() > LONGEST_NAME {
+            return Vec::new();
+        }
         let mut found: Vec<(f64, &String)> = self
             .routes
             .keys()

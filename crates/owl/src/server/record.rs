@@ -29,6 +29,8 @@ const TIME_TO_WRITE: Duration = Duration::from_millis(50);
 
 /// The longest name of a tool that is written, in characters: it is the client's.
 const LONGEST_TOOL_NAME: usize = 64;
+/// How much of a client's text stands in the record, in bytes.
+const LONGEST_TEXT: usize = 4096;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,14 +191,14 @@ impl Record {
                     request_id = self.ctx.id.as_str(),
                     key = self.ctx.principal.name(),
                     method = self.method.as_str(),
-                    path = self.path.as_str(),
+                    path = clipped(&self.path),
                     provider = destination.map(|to| to.provider.id()),
-                    model = destination.and_then(|to| to.model.as_deref()),
+                    model = destination.and_then(|to| to.model.as_deref()).map(clipped),
                     stream = destination.map(|to| to.stream),
                     tool = self.tool.as_deref(),
                     status = self.status.map(|status| status.as_u16()),
                     code = self.blamed.map(|blamed| blamed.code),
-                    error = self.error.as_deref(),
+                    error = self.error.as_deref().map(clipped),
                     bytes_in = self.bytes_in,
                     media_count = inlined.map(|inlined| inlined.count),
                     media_bytes = inlined.map(|inlined| inlined.bytes),
@@ -216,6 +218,13 @@ impl Record {
             line!(info);
         }
     }
+}
+
+/// What a line says of a client's text: a model's name may be megabytes long, and a few such lines would push out others
+/// that wait to be written.
+fn clipped(text: &str) -> &str {
+    let end = (0..=text.len().min(LONGEST_TEXT)).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
 }
 
 impl Drop for Record {

@@ -1,15 +1,36 @@
 //! What one client may ask for: sizes, times, connections.
 
 use std::io::ErrorKind;
+use std::time::Instant;
 
 use owl_testkit::inference::{InferenceOptions, InferenceServer};
 
-use crate::support::{Owl, Records, check_error, run, with_gateway};
+use crate::support::{Owl, Records, check_error, one_provider, run, with_gateway};
 
 async fn start(limits: &str) -> (InferenceServer, Owl) {
     let server = InferenceServer::start(InferenceOptions::default());
     let owl = Owl::start(&with_gateway(&server.base_url(), &format!("limits: {{ {limits} }}"))).await;
     (server, owl)
+}
+
+/// A name of megabytes is compared with no other name, and is not repeated in the log, where it would push out other lines.
+#[test]
+fn a_huge_model_name_costs_little() {
+    run(async {
+        let server = InferenceServer::start(InferenceOptions::default());
+        let known: Vec<String> = (0..50).map(|nth| format!("\"{}{nth}\"", "k".repeat(60))).collect();
+        let body = format!(r#"{{"model":"{}"}}"#, "k".repeat(8 << 20));
+        for (models, status) in [(known.join(", "), 404), ("\"*\"".to_owned(), 200)] {
+            let owl = Owl::start(&one_provider(&server.base_url(), &format!("models: [{models}]"))).await;
+            let id = format!("limits-huge-model-{status}");
+            let begun = Instant::now();
+            let answer = owl.post("/v1/x", &[&format!("X-Request-Id: {id}")], &body).await;
+            assert_eq!(answer.status, status);
+            assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+            let record = Records::of(&id).await;
+            assert!(record.values().all(|value| value.len() <= 4096), "{status}");
+        }
+    });
 }
 
 #[test]
