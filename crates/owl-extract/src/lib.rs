@@ -24,3 +24,4 @@ mod text;
 mod xml;
 
 pub use document::{Document, ExtractError, Extractor, Link, Mode, Options, Source, extract};
+pub use html::{Selected, select};

@@ -50,6 +50,33 @@ pub(crate) fn read(text: &str, url: &str, options: &Options<'_>) -> Result<Docum
     Ok(Document { title, text, extractor: content.extractor, media_type: "text/html".to_owned(), links })
 }
 
+/// An element that a selector matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selected {
+    /// Its text, hidden parts too, with single spaces.
+    pub text: String,
+    /// Its `class`, or nothing.
+    pub class: String,
+    /// Its `href`, as it is written there.
+    pub href: Option<String>,
+}
+
+/// The elements of a page that a CSS selector matches, in the order of the page, without those that are in another of them.
+/// For pages whose make is known; [`extract`](crate::extract) is for all others.
+///
+/// # Errors
+/// What is wrong with the selector.
+pub fn select(html: &str, selector: &str) -> Result<Vec<Selected>, String> {
+    let selectors = select::Selectors::parse(selector)?;
+    let dom = Dom::parse(html);
+    let selected = |id| Selected {
+        text: dom.text_content(id).split_whitespace().collect::<Vec<_>>().join(" "),
+        class: dom.attr(id, "class").unwrap_or_default().to_owned(),
+        href: dom.attr(id, "href").map(str::to_owned),
+    };
+    Ok(selectors.select(&dom).into_iter().map(selected).collect())
+}
+
 /// A piece of HTML that is content as a whole, in the form asked for.
 pub(crate) fn fragment(text: &str, url: &str, mode: Mode) -> String {
     let dom = Dom::parse(text);

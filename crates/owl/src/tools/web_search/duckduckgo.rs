@@ -8,6 +8,11 @@ use super::query::{Freshness, Query, iso, today};
 #[derive(Debug)]
 pub(super) struct DuckDuckGo;
 
+/// What is read of its page: links and snippets of results that are no advertisements, that there are none, and that it
+/// asks for a person.
+const PARTS: &str = ".result:not(.result--ad) a.result__a, .result:not(.result--ad) .result__snippet, .no-results, \
+                     .anomaly-modal__title";
+
 /// How many results its first page has.
 const MOST: usize = 30;
 
@@ -44,11 +49,45 @@ impl Engine for DuckDuckGo {
     }
 
     fn read(&self, answer: &Answer) -> Result<Vec<Hit>, EngineProblem> {
-        todo!("{answer:?}")
+        let page = String::from_utf8_lossy(&answer.body);
+        let parts = owl_extract::select(&page, PARTS).map_err(|_| EngineProblem::Shape("Owl cannot read its page"))?;
+        let has = |class: &str| parts.iter().any(|part| part.class.split_ascii_whitespace().any(|one| one == class));
+        let mut hits: Vec<Hit> = Vec::new();
+        // Whether the link before was a result: a snippet belongs to the link before it.
+        let mut kept = false;
+        for part in &parts {
+            if part.class.split_ascii_whitespace().any(|class| class == "result__a") {
+                let url = part.href.as_deref().and_then(destination);
+                kept = url.is_some();
+                hits.extend(url.map(|url| Hit { title: part.text.clone(), url, ..Hit::default() }));
+            } else if kept
+                && let Some(hit) = hits.last_mut()
+                && hit.snippet.is_empty()
+            {
+                hit.snippet.clone_from(&part.text);
+            }
+        }
+        match parts.as_slice() {
+            [] => Err(EngineProblem::Shape("its page is not one of results; it may have changed, name another engine")),
+            _ if has("anomaly-modal__title") => Err(EngineProblem::Challenge),
+            _ => Ok(hits),
+        }
     }
 
     fn explain(&self, status: u16) -> Option<&'static str> {
         (status == 202 || status == 403 || status == 418)
             .then_some("it takes Owl for a bot and asks for a person; wait, or name another engine")
+    }
+}
+
+/// Where a link of its page leads: DuckDuckGo counts clicks on the way there. Nothing for an advertisement.
+fn destination(href: &str) -> Option<String> {
+    let link = url::Url::parse("https://duckduckgo.com/html/").ok()?.join(href).ok()?;
+    match (link.host_str(), link.path()) {
+        (Some("duckduckgo.com"), "/l/") => {
+            link.query_pairs().find(|(name, _)| name == "uddg").map(|(_, url)| url.into_owned())
+        }
+        (Some("duckduckgo.com"), "/y.js") => None,
+        _ => Some(link.into()),
     }
 }
