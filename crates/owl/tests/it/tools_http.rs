@@ -209,9 +209,10 @@ fn what_is_private_is_refused_opened_by_the_tools_own_key_and_remembered() {
             server.base_url()
         );
         let web = WebServer::start();
-        web.on("/text", Answer::ok("owls").header("Content-Type", "text/plain"));
+        for path in ["/text-0", "/text-1"] {
+            web.on(path, Answer::ok("owls").header("Content-Type", "text/plain"));
+        }
         web.on("/picture", Answer::ok(crate::image::bmp(4, 4)));
-        let page = json!({ "url": format!("{}/text", web.origin()) });
         let picture = json!({ "prompt": "?", "image": format!("{}/picture", web.origin()) });
         // Nothing is open; one is; the other is. What is open for one is open for no other.
         for (fetch, image, open) in
@@ -222,6 +223,8 @@ fn what_is_private_is_refused_opened_by_the_tools_own_key_and_remembered() {
             let mut program = Program::serve(&format!("{{ {tools}, {provider} }}"));
             let mut client = Client::connect(program.address().await).await.unwrap();
             for (nth, door) in ["/tools/invoke", "/mcp"].into_iter().enumerate() {
+                // A page of its own for each door: a second call would be answered from memory, without a connection.
+                let page = json!({ "url": format!("{}/text-{nth}", web.origin()) });
                 for (tool, arguments) in [("web_fetch", &page), ("image", &picture)] {
                     let id = format!("private-{nth}-{tool}");
                     let code = code_through(door, &mut client, &id, tool, arguments).await;
