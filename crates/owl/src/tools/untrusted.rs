@@ -4,7 +4,7 @@
 //! with the tokens by which a model's template tells its turns apart, or in characters that nobody sees. [`harmless`] takes
 //! the invisible out (`invisible.rs`), removes what passes for a marker (`marker.rs`) and breaks the tokens (`tokens.rs`);
 //! all else stays as it is. [`Marks::wrap`] puts the result between two markers that carry a random number, which no page
-//! can know. [`line`] is for what stands in a line: a title, a URL, a header, a server's words for an error.
+//! can know. [`line()`] is for what stands in a line: a title, a URL, a header, a server's words for an error.
 //!
 //! Everything here takes time and memory in proportion to the text, and a text that is harmless stays the same.
 
