@@ -13,6 +13,9 @@ use crate::event::{Closed, ClosedBy, Event, Log, Request, TlsFacts};
 use crate::fault::Step;
 use crate::http::{ServerTls, listen};
 
+/// What ends the path of a route for every query; no request has it.
+const ANY_QUERY: &str = "?\n";
+
 /// What is sent for one request.
 #[derive(Clone, Debug)]
 pub struct Answer(Kind);
@@ -188,6 +191,11 @@ impl WebServer {
         self.route(None, path, answer)
     }
 
+    /// The same for a path with whatever query, or none.
+    pub fn on_any_query(&self, path: &str, answer: Answer) -> &Self {
+        self.route(None, &format!("{path}{ANY_QUERY}"), answer)
+    }
+
     /// The same for one host, with or without its port. It goes before the answers for every host.
     pub fn on_host(&self, host: &str, path: &str, answer: Answer) -> &Self {
         self.route(Some(host.to_ascii_lowercase()), path, answer)
@@ -239,7 +247,8 @@ impl Shared {
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         let is_for = |route: &Route, any: bool| {
             let fits = route.host.as_ref().map_or(any, |wanted| !any && (*wanted == host || wanted == name));
-            fits && route.path == target
+            let any_query = route.path.strip_suffix(ANY_QUERY) == Some(request.path.as_str());
+            fits && (route.path == target || any_query)
         };
         let found = [false, true].into_iter().find_map(|any| routes.iter().position(|route| is_for(route, any)));
         let Some(route) = found.map(|at| &mut routes[at]) else { return Answer::status(404) };

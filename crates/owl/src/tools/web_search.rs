@@ -12,115 +12,98 @@ mod engine;
 mod failure;
 mod http;
 mod query;
+mod search;
 mod searxng;
 mod tavily;
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use ::http::{HeaderValue, header};
 use futures_util::future::BoxFuture;
-use http_body_util::{BodyExt as _, Limited};
-use owl_egress::{EgressError, Network, UpstreamClient, UpstreamOptions, UpstreamRequest};
+use owl_egress::{EgressError, Network, UpstreamClient, UpstreamOptions};
 use serde_json::{Value, json};
 
-use self::engine::{Answer, Asking, Engine, Hit};
-use self::failure::Failure;
-use self::query::{Query, QueryArguments, web_host};
+use self::engine::{Engine, Hit};
+use self::query::{Query, QueryArguments};
+use self::search::{Found, Key, Search};
+use super::cache::Cache;
 use super::{Content, Definition, Tool, ToolCall, ToolError, ToolResult, ToolStartError};
 use super::{arguments, untrusted};
 use crate::config::{EngineConfig, SearchConfig};
-use crate::context::RequestContext;
 
 /// What asks, in the audit.
 const COMPONENT: &str = "tool web_search";
 /// Its key in the configuration.
 const KEY: &str = "tools.web.search";
-/// The most that is read of an engine's answer, in bytes.
-const ANSWER_LIMIT: usize = 4 << 20;
+/// Where its texts are from, for a model.
+const SOURCE: &str = "web_search";
 /// The most results that a call may ask for.
 const MOST_RESULTS: usize = 50;
-/// The longest snippet, in characters.
-const LONGEST_SNIPPET: usize = 1_000;
 
 #[derive(Debug)]
 pub(super) struct WebSearch {
     definition: Definition,
-    engine: Box<dyn Engine>,
-    client: UpstreamClient,
+    search: Arc<Search>,
     /// The same without the operator's openings; only where there are any.
-    narrowed: Option<UpstreamClient>,
+    narrowed: Option<Arc<Search>>,
+    kept: Arc<Cache<Key, Found>>,
     count: usize,
-    timeout: Duration,
 }
 
 impl WebSearch {
     /// Builds the tool; connects to nothing.
     pub(super) fn new(config: SearchConfig, network: &Network) -> Result<Self, ToolStartError> {
-        let SearchConfig { mut upstream, engine, count, timeout, .. } = config;
+        let SearchConfig { mut upstream, engine, count, timeout, cache, .. } = config;
         let engine = engine_of(engine);
         upstream.name = COMPONENT.to_owned();
         upstream.network = network.clone();
-        let failed = |error| ToolStartError::Tls { key: KEY, error };
-        let narrowed = upstream.rules.opens_private().then(|| {
-            UpstreamClient::below_base_url(UpstreamOptions { rules: upstream.rules.narrowed(), ..upstream.clone() })
-        });
-        let narrowed = narrowed.transpose().map_err(failed)?;
-        let client = UpstreamClient::below_base_url(upstream).map_err(failed)?;
+        let narrowed = upstream
+            .rules
+            .opens_private()
+            .then(|| UpstreamOptions { rules: upstream.rules.narrowed(), ..upstream.clone() });
+        let search = |options| {
+            let client = UpstreamClient::below_base_url(options);
+            let client = client.map_err(|error| ToolStartError::Tls { key: KEY, error })?;
+            Ok(Arc::new(Search { engine: Arc::clone(&engine), client, timeout }))
+        };
+        let narrowed = narrowed.map(search).transpose()?;
+        let search = search(upstream)?;
         let definition = definition(narrowed.is_some(), count, engine.most());
-        Ok(Self { definition, engine, client, narrowed, count, timeout })
+        Ok(Self { definition, search, narrowed, kept: Cache::new(cache), count })
     }
 
     async fn search(&self, call: ToolCall<'_>) -> Result<ToolResult, ToolError> {
         let begun = Instant::now();
         let said: QueryArguments = arguments::read(call.arguments)?;
-        let client = match (&self.narrowed, said.allow_private_network) {
-            (_, None) | (Some(_), Some(true)) => &self.client,
-            (Some(narrowed), Some(false)) => narrowed,
+        let (search, narrowed) = match (&self.narrowed, said.allow_private_network) {
+            (_, None) | (Some(_), Some(true)) => (&self.search, false),
+            (Some(narrowed), Some(false)) => (narrowed, true),
             (None, Some(_)) => return Err(arguments::nothing_private(KEY)),
         };
-        let query = Query::new(said, self.count, self.engine.most())?;
-        call.progress.step(&format!("asking {}", self.engine.name()));
-        let asked = tokio::time::timeout(self.timeout, self.ask(client, call.ctx, &query)).await;
-        let failed = |failure: Failure| failure.into_error(self.engine.as_ref(), client);
-        let hits = asked.unwrap_or(Err(Failure::Timeout(self.timeout))).map_err(failed)?;
-        let hits: Vec<Hit> = hits.into_iter().filter(|hit| query.admits(hit)).take(query.count).map(harmless).collect();
-        Ok(self.result(&query, &hits, begun))
+        let query = Query::new(said, self.count, search.engine.most())?;
+        call.progress.step(&format!("asking {}", search.engine.name()));
+        let (wanted, caller) = (query.clone(), call.ctx.caller());
+        let make = || Arc::clone(search).found(wanted, caller);
+        let found = self.kept.get(Key { query: query.clone(), narrowed }, make).await?;
+        Ok(self.result(&query, &found, begun))
     }
 
-    async fn ask(&self, client: &UpstreamClient, ctx: &RequestContext, query: &Query) -> Result<Vec<Hit>, Failure> {
-        let Asking { method, path, mut headers, body } = self.engine.ask(query);
-        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.1"));
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let agent = HeaderValue::from_static(concat!("owl/", env!("CARGO_PKG_VERSION")));
-        headers.entry(header::USER_AGENT).or_insert(agent);
-        let request = UpstreamRequest { method, path, headers, body, caller: ctx.caller() };
-        let response = client.send(request).await.map_err(Failure::Egress)?;
-        let status = response.status();
-        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
-        if !status.is_success() || self.engine.explain(status.as_u16()).is_some() {
-            return Err(Failure::Status(status.as_u16()));
-        }
-        let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(|_| Failure::Broken)?;
-        self.engine.read(&Answer { content_type, body: body.to_bytes() }).map_err(Failure::Engine)
-    }
-
-    fn result(&self, query: &Query, hits: &[Hit], begun: Instant) -> ToolResult {
-        let engine = self.engine.name();
-        let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    fn result(&self, query: &Query, found: &Found, begun: Instant) -> ToolResult {
+        let (engine, hits) = (self.search.engine.name(), &found.hits);
         let details = json!({
             "query": query.text,
             "engine": engine,
             "results": hits.iter().map(as_json).collect::<Vec<_>>(),
-            "tookMs": took,
-            "externalContent": { "untrusted": true, "source": "web_search" },
+            "tookMs": u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "cached": found.at.into_std() < begun,
+            "externalContent": { "untrusted": true, "source": SOURCE },
         });
         let text = if hits.is_empty() {
             format!("{engine} found nothing for this query.")
         } else {
-            untrusted::wrap(&as_text(hits), "web_search")
+            untrusted::wrap(&as_text(hits), SOURCE)
         };
         ToolResult { content: vec![Content::Text(text)], details }
     }
@@ -133,10 +116,10 @@ impl Tool for WebSearch {
 
     fn admit(&self) -> BoxFuture<'_, Result<(), ToolStartError>> {
         Box::pin(async {
-            for warning in self.client.tls_warnings() {
+            for warning in self.search.client.tls_warnings() {
                 tracing::warn!(tool = KEY, "{warning}");
             }
-            match self.client.admit().await {
+            match self.search.client.admit().await {
                 Ok(_) => Ok(()),
                 Err(EgressError::Denied(denied)) => Err(ToolStartError::Denied { key: KEY, denied }),
                 Err(error) => {
@@ -152,27 +135,13 @@ impl Tool for WebSearch {
     }
 }
 
-fn engine_of(config: EngineConfig) -> Box<dyn Engine> {
+fn engine_of(config: EngineConfig) -> Arc<dyn Engine> {
     match config {
-        EngineConfig::SearXng { categories, engines } => Box::new(searxng::SearXng { categories, engines }),
-        EngineConfig::Brave => Box::new(brave::Brave),
-        EngineConfig::Tavily => Box::new(tavily::Tavily),
-        EngineConfig::DuckDuckGo => Box::new(duckduckgo::DuckDuckGo),
-        EngineConfig::Http(engine) => Box::new(http::Http(*engine)),
-    }
-}
-
-/// A result as a model may see it: every text on one line, nothing in it that acts.
-fn harmless(hit: Hit) -> Hit {
-    let Hit { title, url, snippet, published_at, site_name } = hit;
-    let site_name = site_name.or_else(|| web_host(&url).map(|host| host.trim_start_matches("www.").to_owned()));
-    let short = untrusted::line(&snippet).chars().take(LONGEST_SNIPPET).collect();
-    Hit {
-        title: untrusted::line(&title),
-        url: untrusted::line(&url),
-        snippet: short,
-        published_at: published_at.as_deref().map(untrusted::line),
-        site_name: site_name.as_deref().map(untrusted::line),
+        EngineConfig::SearXng { categories, engines } => Arc::new(searxng::SearXng { categories, engines }),
+        EngineConfig::Brave => Arc::new(brave::Brave),
+        EngineConfig::Tavily => Arc::new(tavily::Tavily),
+        EngineConfig::DuckDuckGo => Arc::new(duckduckgo::DuckDuckGo),
+        EngineConfig::Http(engine) => Arc::new(http::Http(*engine)),
     }
 }
 
@@ -250,12 +219,13 @@ fn definition(private: bool, count: usize, most: usize) -> Definition {
                 },
             },
             "tookMs": { "type": "integer" },
+            "cached": { "type": "boolean", "description": "Whether it was there from a call before." },
             "externalContent": {
                 "type": "object",
                 "properties": { "untrusted": { "type": "boolean" }, "source": text() },
             },
         },
-        "required": ["query", "engine", "results", "tookMs"],
+        "required": ["query", "engine", "results", "tookMs", "cached"],
     });
     Definition {
         name: "web_search",

@@ -80,3 +80,5 @@ mod tools_cli;
 mod way_out;
 #[cfg(test)]
 mod web_fetch;
+#[cfg(test)]
+mod web_search;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use owl_egress::{EgressError, UpstreamClient};
 
+use super::KEY;
 use super::engine::{Engine, EngineProblem};
+use super::search::ANSWER_LIMIT;
 use crate::tools::{ToolError, ToolFault};
 
 /// Why there is no list of results.
@@ -14,46 +16,52 @@ pub(super) enum Failure {
     Egress(EgressError),
     /// It answered with this status.
     Status(u16),
-    /// The answer broke off, or is too large.
-    Broken,
+    /// The answer is larger than what is read.
+    TooLarge,
     /// The answer cannot be read.
     Engine(EngineProblem),
-    /// All in all it took longer than this.
-    Timeout(Duration),
+    /// All in all it took too long.
+    Timeout,
 }
 
 impl Failure {
-    pub(super) fn into_error(self, engine: &dyn Engine, client: &UpstreamClient) -> ToolError {
+    /// For the one who asked. `timeout` is how long the whole search might take.
+    pub(super) fn into_error(self, engine: &dyn Engine, client: &UpstreamClient, timeout: Duration) -> ToolError {
         let name = engine.name();
-        match self {
+        let error = match self {
             Self::Egress(EgressError::Denied(denied)) => ToolError {
-                for_operator: Some(format!("tools.web.search: {denied}")),
+                for_operator: Some(format!("{KEY}: {denied}")),
                 ..ToolError::new(
                     ToolFault::Refused,
                     "url_refused",
                     format!("the search engine {name}: {}", denied.public_message()),
                 )
             },
-            Self::Egress(error @ EgressError::Timeout { .. }) => {
-                ToolError::new(ToolFault::Timeout, "search_timeout", format!("{name}: {}", error.public_message()))
-            }
-            Self::Egress(error) => {
-                let message = client.redact(&format!("the search engine {name}: {}", error.public_message()));
-                ToolError::new(ToolFault::Destination, "search_failed", message)
-            }
-            Self::Timeout(after) => ToolError::new(
+            // The parts of the way have no timeouts of their own here: it is the one of the whole.
+            Self::Egress(EgressError::Timeout { .. }) | Self::Timeout => ToolError::new(
                 ToolFault::Timeout,
                 "search_timeout",
-                format!("{name} did not answer within {} s (tools.web.search.timeout)", after.as_secs_f64()),
+                format!("{name} did not answer within {} s ({KEY}.timeout)", timeout.as_secs_f64()),
             ),
-            Self::Status(status) => of_status(engine, status),
-            Self::Broken => ToolError::new(
+            Self::Egress(EgressError::Exchange { answered: true, .. }) => {
+                ToolError::new(ToolFault::Destination, "search_failed", format!("the answer of {name} broke off"))
+            }
+            Self::Egress(error) => ToolError::new(
                 ToolFault::Destination,
                 "search_failed",
-                format!("the answer of {name} broke off, or is larger than {} MiB", super::ANSWER_LIMIT >> 20),
+                format!("the search engine {name}: {}", error.public_message()),
             ),
+            Self::TooLarge => ToolError::new(
+                ToolFault::Destination,
+                "search_failed",
+                format!("the answer of {name} is larger than {} MiB", ANSWER_LIMIT >> 20),
+            ),
+            Self::Status(status) => of_status(engine, status),
             Self::Engine(problem) => of_answer(name, problem),
-        }
+        };
+        // Whatever was quoted on the way here.
+        let for_operator = error.for_operator.map(|text| client.redact(&text));
+        ToolError { message: client.redact(&error.message), for_operator, ..error }
     }
 }
 

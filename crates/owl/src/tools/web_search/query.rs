@@ -30,7 +30,7 @@ pub(super) struct QueryArguments {
 }
 
 /// How old results may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Freshness {
     Day,
@@ -40,7 +40,7 @@ pub(super) enum Freshness {
 }
 
 /// A search, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Query {
     pub(super) text: String,
     pub(super) count: usize,
