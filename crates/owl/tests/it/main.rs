@@ -75,6 +75,8 @@ mod init;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod tools_cli;
 #[cfg(test)]
 mod way_out;
