@@ -347,7 +347,9 @@ fn is_number(text: &str) -> bool {
 /// Whether a short block says who wrote the text, or when.
 pub(super) fn is_byline(text: &str) -> bool {
     let text = plain(text);
-    text.len() < LONGEST && (BY.iter().any(|beginning| text.starts_with(beginning)) || has_date(&text))
+    text.len() < LONGEST
+        && !has_price(&text)
+        && (BY.iter().any(|beginning| text.starts_with(beginning)) || has_date(&text))
 }
 
 /// Whether a block says whose the text is.
@@ -372,6 +374,11 @@ fn plain(text: &str) -> String {
     // What is longer is none of these, however long it is.
     let start = super::beginning(text, 4 * LONGEST);
     start.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// A sign of money: `€ 149.00` has a number such as dates have, and is none.
+fn has_price(text: &str) -> bool {
+    text.contains(['$', '€', '£', '¥', '₹', '₽', '₩', '₺', '₪', '฿', '₫', '₴', '₦', '₱'])
 }
 
 /// A year, or a time of day, or numbers as dates have them.
@@ -406,7 +413,9 @@ mod tests {
         for text in ["By Jane Doe", "Nov 20, 2019", "20.11.2019", "05:14", "2019-11-20 by x", "2019年11月20日"] {
             assert!(is_byline(text), "{text}");
         }
-        for text in ["A relation", "Advertisers leave", "He was born there", "Version 2.1 of it", "Three ways"] {
+        for text in
+            ["A relation", "Advertisers leave", "He was born there", "Version 2.1 of it", "Three ways", "€ 149.00"]
+        {
             assert!(!is_related(text) && !is_nothing(text) && !is_byline(text) && !is_invitation(text), "{text}");
         }
         assert!(is_invitation("Sign up for our newsletter"));
