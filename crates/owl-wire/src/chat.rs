@@ -1,6 +1,10 @@
-//! Chat completions, as far as Owl's own commands write and read them. The gateway does not use this: it passes on bytes.
+//! Chat completions, as far as Owl writes and reads them: its own commands, and the agent loop ([`encode`], [`hosted`]). What is forwarded
+//! is not read by this: it passes as bytes.
 //!
 //! Reading is tolerant: a field that is missing, or of another kind than expected, is one that was not said.
+
+pub mod encode;
+pub mod hosted;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};

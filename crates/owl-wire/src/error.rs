@@ -18,6 +18,16 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
+    /// An answer that ended without an end.
+    pub fn broke_off() -> Self {
+        Self {
+            message: "the answer broke off".to_owned(),
+            kind: "server_error".to_owned(),
+            param: None,
+            code: Some("internal_error".to_owned()),
+        }
+    }
+
     /// The whole body, as JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
         #[derive(Serialize)]

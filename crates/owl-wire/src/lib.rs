@@ -7,7 +7,8 @@
 //! Reading order: [`json`] (the scanner), [`request`] (what a request asks for), [`media`] (the URLs in it that a server
 //! would fetch), [`splice`] (the model's name in an answer that streams past), [`multipart`] (the same facts in a form),
 //! [`sse`] (event streams), [`error`] (errors as OpenAI clients know them), [`chat`] and [`models`] (what Owl's own
-//! commands read and write).
+//! commands read and write), [`turn`] (a model's turn, read), [`answer`] (an answer, as all protocols write it), [`hosted`] (tools that
+//! a request asks the server for), [`compat`] (what servers get wrong).
 
 pub mod json;
 pub mod media;
@@ -20,6 +21,14 @@ pub mod sse;
 pub mod chat;
 pub mod error;
 pub mod models;
+
+pub mod answer;
+pub mod citation;
+pub mod compat;
+pub mod hosted;
+pub mod messages;
+pub mod responses;
+pub mod turn;
 
 pub use error::{ErrorBody, UpstreamError};
 pub use json::{JsonError, Position};

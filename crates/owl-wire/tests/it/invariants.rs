@@ -6,10 +6,15 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
+use owl_wire::compat::{Compat, TextCalls};
+use owl_wire::messages::MessagesRequest;
 use owl_wire::request::splice;
+use owl_wire::responses::ResponsesRequest;
 use owl_wire::sse::{Event, SseParser};
+use owl_wire::turn::{TurnDecoder, TurnEvent};
 use owl_wire::{BodyKind, JsonError, ModelSplicer, RequestFacts};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The name that [`response_splice`] looks for, and what it writes instead.
@@ -274,4 +279,66 @@ pub(crate) fn media(body: &[u8]) {
     if !found.more {
         assert_eq!(owl_wire::media::scan(&replaced).map(|found| found.slots.len()), Ok(0), "nothing is left");
     }
+}
+
+/// A turn means the same however it is cut, nothing of a text gets lost, and calls are told apart.
+pub(crate) fn turn(bytes: &[u8], seed: u64) {
+    let tools = ["f".to_owned()];
+    for kind in [BodyKind::EventStream, BodyKind::Json] {
+        for text_calls in [TextCalls::Auto, TextCalls::Llama] {
+            let compat = Compat { text_calls, ..Compat::default() };
+            let read = |pieces: &[&[u8]]| {
+                let mut decoder = TurnDecoder::new(kind, &compat, &tools);
+                let mut events = Vec::new();
+                let outcome = pieces.iter().try_for_each(|piece| decoder.push(piece, &mut events));
+                (outcome.and_then(|()| decoder.finish(&mut events)), events)
+            };
+            let (outcome, events) = read(&[bytes]);
+            let at = usize::try_from(seed).unwrap_or(0) % (bytes.len() + 1);
+            let (again, cut) = read(&[&bytes[..at], &bytes[at..]]);
+            assert_eq!(outcome, again);
+            assert_eq!(told(&events), told(&cut));
+            let mut ids: Vec<&str> = Vec::new();
+            for event in &events {
+                if let TurnEvent::CallBegan { index, id, .. } = event {
+                    assert_eq!(*index, ids.len());
+                    assert!(!id.is_empty() && !ids.contains(&id.as_str()));
+                    ids.push(id);
+                }
+            }
+        }
+    }
+}
+
+/// The texts and arguments of a turn, joined.
+fn told(events: &[TurnEvent]) -> (String, String, Vec<String>) {
+    let (mut text, mut reasoning, mut arguments) = (String::new(), String::new(), Vec::<String>::new());
+    for event in events {
+        match event {
+            TurnEvent::Text(piece) => text.push_str(piece),
+            TurnEvent::Reasoning(piece) => reasoning.push_str(piece),
+            TurnEvent::CallBegan { name, .. } => arguments.push(format!("{name} ")),
+            TurnEvent::CallArguments { index, piece } => arguments[*index].push_str(piece),
+            TurnEvent::Refusal(_) | TurnEvent::Extra(_) | TurnEvent::Finish(_) | TurnEvent::Usage(_) => {}
+        }
+    }
+    (text, reasoning, arguments)
+}
+
+/// Requests of the other APIs become the body of a chat completion, or an error that names a part.
+pub(crate) fn conversions(bytes: &[u8]) {
+    let Ok(Value::Object(request)) = serde_json::from_slice::<Value>(bytes) else { return };
+    match ResponsesRequest::read(request.clone(), "resp_1") {
+        Ok(read) => assert!(read.into_body(Vec::new())["messages"].is_array()),
+        Err(error) => assert!(!error.path.is_empty()),
+    }
+    match MessagesRequest::read(request.clone()) {
+        Ok(read) => assert!(read.body["messages"].is_array()),
+        Err(error) => assert!(!error.path.is_empty()),
+    }
+    let asks = owl_wire::chat::hosted::asks_for_hosted(bytes);
+    let mut body = request;
+    let hosted = owl_wire::chat::hosted::take_hosted(&mut body);
+    // A name that is spelt with escapes is not looked for: such a request is forwarded as it is.
+    assert!(!asks || !hosted.is_empty());
 }

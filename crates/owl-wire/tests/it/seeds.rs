@@ -40,3 +40,13 @@ fn multipart() {
 fn media() {
     check("media", |body, _| invariants::media(body));
 }
+
+#[test]
+fn turn() {
+    check("turn", invariants::turn);
+}
+
+#[test]
+fn conversions() {
+    check("conversions", |body, _| invariants::conversions(body));
+}
