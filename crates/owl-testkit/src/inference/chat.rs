@@ -40,6 +40,10 @@ impl Turn {
             calls: Vec::new(),
             prompt_tokens: prompt.split_whitespace().count(),
         };
+        if let Some(planned) = planned(request, prompt) {
+            turn.follow(&planned, request["tool_choice"] == "none");
+            return turn;
+        }
         let tools = request["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
         let last = request["messages"].as_array().and_then(|messages| messages.last());
         let is_tool_result = last.is_some_and(|message| message["role"] == "tool");
@@ -67,6 +71,23 @@ impl Turn {
         turn
     }
 
+    /// Says what a plan has for this turn. Where no tool may be called it says that, instead of calling.
+    fn follow(&mut self, planned: &Value, may_not_call: bool) {
+        planned["text"].as_str().unwrap_or_default().clone_into(&mut self.content);
+        self.reasoning = planned["reasoning"].as_str().map(str::to_owned);
+        let calls = planned["calls"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if may_not_call && !calls.is_empty() {
+            "I may call nothing more.".clone_into(&mut self.content);
+            return;
+        }
+        let call = |call: &Value| Call {
+            name: call["name"].as_str().unwrap_or_default().to_owned(),
+            // A text is written as it is, so that it can be broken.
+            arguments: call["arguments"].as_str().map_or_else(|| call["arguments"].to_string(), str::to_owned),
+        };
+        self.calls = calls.iter().map(call).collect();
+    }
+
     fn words(&self) -> Vec<String> {
         if self.content.starts_with('{') {
             return reply::recut(&[Bytes::from(self.content.clone().into_bytes())], 7)
@@ -91,6 +112,18 @@ impl Turn {
         let (prompt, completion, total) = self.tokens();
         json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total})
     }
+}
+
+/// What the plan in the last user message (`[[plan [ … ]]]`) has for this turn: the first for the first answer to it, and so on; the last
+/// one again and again.
+fn planned(request: &Value, prompt: &str) -> Option<Value> {
+    let (_, rest) = prompt.split_once("[[plan ")?;
+    let (plan, _) = rest.rsplit_once("]]")?;
+    let plan: Vec<Value> = serde_json::from_str(plan).ok()?;
+    let messages = request["messages"].as_array()?;
+    let answers = messages.iter().rev().take_while(|message| message["role"] != "user");
+    let turn = answers.filter(|message| message["role"] == "assistant").count();
+    plan.get(turn).or(plan.last()).cloned()
 }
 
 impl Call {
@@ -326,7 +359,9 @@ impl Dialect for Chat {
             message["reasoning_content"] = reasoning.as_str().into();
         }
         if !turn.calls.is_empty() {
-            message["content"] = Value::Null;
+            if turn.content.is_empty() {
+                message["content"] = Value::Null;
+            }
             message["tool_calls"] = turn
                 .calls
                 .iter()

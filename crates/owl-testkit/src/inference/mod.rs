@@ -1,7 +1,8 @@
 //! An OpenAI-compatible inference server that the last user message scripts.
 //!
 //! Without a marker it answers with one sentence. Markers, anywhere in the last user message (or the prompt, or the
-//! input of the responses API), are listed at [`script::Script`]. A test can also script a path
+//! input of the responses API), are listed at [`script::Script`]. In a chat, `[[plan [{"calls": [{"name": …, "arguments": {…}}]}, {"text": …}]]]` scripts
+//! the turns that answer the message, one after the other; `reasoning` may stand beside them. A test can also script a path
 //! ([`InferenceServer::script`]), give it a canned answer ([`InferenceServer::answer`]), or send the header
 //! `x-echo-body: 1`, which returns the request's body byte for byte.
 //!

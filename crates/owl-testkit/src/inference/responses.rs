@@ -27,7 +27,7 @@ impl Responses {
     }
 
     fn object(&self, status: &str, output: &Value) -> Value {
-        json!({"id": "resp_owl", "object": "response", "created_at": 1_700_000_000, "status": status,
+        json!({"id": "resp_upstream", "object": "response", "created_at": 1_700_000_000, "status": status,
                "model": self.model, "output": output, "error": null, "incomplete_details": null, "instructions": null,
                "metadata": {}, "parallel_tool_calls": true, "temperature": 1.0, "tool_choice": "auto", "tools": [],
                "top_p": 1.0, "usage": null})
