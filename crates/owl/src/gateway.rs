@@ -3,9 +3,11 @@
 //! It knows the providers, routes a request to one of them, and keeps their lists of models fresh. It speaks no protocol
 //! of its own: doors translate theirs into one call here.
 
+mod act;
 mod tool_call;
 mod vision;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +22,11 @@ use owl_wire::{FormFacts, FormUrl, JsonError, RequestFacts};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
+pub use self::act::{ActRequest, Acted};
 use self::tool_call::CallRecord;
-use crate::config::{MediaConfig, ProviderConfig, ToolsConfig};
+use crate::config::{Budget, ClientKey, MediaConfig, ProviderConfig, ToolsConfig};
 use crate::context::RequestContext;
+use crate::conversations::Conversations;
 use crate::media::{Inlined, Media, SettleError};
 use crate::provider::forward::{ForwardBody, Outgoing, Renamed};
 use crate::provider::{Failure, ModelTable, Provider, Reachability, Route};
@@ -41,6 +45,10 @@ pub struct Gateway {
     table: ArcSwap<ModelTable>,
     media: Media,
     tools: ToolSet,
+    budget: Budget,
+    conversations: Arc<Conversations>,
+    /// The tools that the requests of a client key offer unasked.
+    auto_tools: HashMap<String, Vec<String>>,
 }
 
 /// A request as a door hands it in.
@@ -155,7 +163,15 @@ impl Gateway {
         let providers = providers.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
         let table = ArcSwap::from_pointee(ModelTable::build(&providers));
         let media = Media::new(MediaConfig::default(), PolicyRules::default(), network).map_err(StartError::Media)?;
-        Ok(Self { providers, table, media, tools: ToolSet::default() })
+        Ok(Self {
+            providers,
+            table,
+            media,
+            tools: ToolSet::default(),
+            budget: Budget::default(),
+            conversations: Arc::default(),
+            auto_tools: HashMap::new(),
+        })
     }
 
     /// What becomes of URLs in requests; without this, they are fetched under the default policy.
@@ -177,8 +193,29 @@ impl Gateway {
     /// # Errors
     /// The first tool that cannot be built.
     pub fn with_tools(mut self, config: ToolsConfig, network: &Network) -> Result<Self, StartError> {
+        self.budget = config.budget;
         self.tools = ToolSet::new(config, network).map_err(StartError::Tool)?;
         Ok(self)
+    }
+
+    /// The tools that the requests of each client key offer unasked, by the key's name.
+    #[must_use]
+    pub fn with_auto_tools(mut self, keys: &[ClientKey]) -> Self {
+        let offered = keys.iter().filter(|key| !key.auto_tools.is_empty());
+        self.auto_tools = offered.map(|key| (key.name.clone(), key.auto_tools.clone())).collect();
+        self
+    }
+
+    /// What is remembered of conversations; without this, it is kept in memory.
+    #[must_use]
+    pub fn with_conversations(mut self, conversations: Conversations) -> Self {
+        self.conversations = Arc::new(conversations);
+        self
+    }
+
+    /// What is remembered of conversations.
+    pub fn conversations(&self) -> &Arc<Conversations> {
+        &self.conversations
     }
 
     /// The tools for models, built already.
@@ -298,16 +335,8 @@ impl Gateway {
         if let Some(found) = &facts.form_url {
             self.media.admit_form(ctx, found).map_err(|failure| Failure::Media(Box::new(failure)))?;
         }
-        let named = provider.map(|name| self.named(&name)).transpose()?;
-        let (provider, upstream_name) = match (named, &facts.model) {
-            (Some(provider), Some(model)) => (Arc::clone(provider), Some(self.name_at(provider, &model.name)?)),
-            (Some(provider), None) => (Arc::clone(provider), None),
-            (None, Some(model)) => {
-                let route = self.find(&model.name).await?;
-                (route.provider, Some(route.upstream_name))
-            }
-            (None, None) => (self.only_provider()?, None),
-        };
+        let named = facts.model.as_ref().map(|model| model.name.as_str());
+        let (provider, upstream_name) = self.locate(provider.as_deref(), named).await?;
         let (stream, media) = (facts.stream, facts.media);
         let model = facts.model.as_ref().map(|model| model.name.clone());
         let (body, renamed) = match (facts.model, upstream_name) {
@@ -320,6 +349,24 @@ impl Gateway {
         let (body, inlined) = if media { self.settle(ctx, body).await? } else { (body, Inlined::default()) };
         let destination = Destination { provider, model, stream, inlined };
         Ok(Routed { destination, outgoing: Outgoing { method, path, headers, body, renamed } })
+    }
+
+    /// The provider that a request is for, and what it calls the model.
+    async fn locate(
+        &self,
+        provider: Option<&str>,
+        model: Option<&str>,
+    ) -> Result<(Arc<Provider>, Option<Arc<str>>), Failure> {
+        let named = provider.map(|name| self.named(name)).transpose()?;
+        Ok(match (named, model) {
+            (Some(provider), Some(model)) => (Arc::clone(provider), Some(self.name_at(provider, model)?)),
+            (Some(provider), None) => (Arc::clone(provider), None),
+            (None, Some(model)) => {
+                let route = self.find(model).await?;
+                (route.provider, Some(route.upstream_name))
+            }
+            (None, None) => (self.only_provider()?, None),
+        })
     }
 
     async fn settle(&self, ctx: &RequestContext, body: Bytes) -> Result<(Bytes, Inlined), Failure> {

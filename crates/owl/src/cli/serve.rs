@@ -12,6 +12,7 @@ use super::doors::Doors;
 use super::{FAILED, failed, load, log};
 use crate::audit::AuditLog;
 use crate::config::{Config, Overrides};
+use crate::conversations::{ConversationOptions, Conversations};
 use crate::gateway::Gateway;
 use crate::server::Server;
 
@@ -51,6 +52,18 @@ async fn serve(config: Config) -> ExitCode {
     let built = Gateway::new(providers, &network)
         .and_then(|gateway| gateway.with_media(media, rules, &network))
         .and_then(|gateway| gateway.with_tools(tools, &network));
+    let conversations = ConversationOptions {
+        path: config.store.path.clone(),
+        max_age: config.store.responses_max_age,
+        // The audit log's records have the other half.
+        max_size: config
+            .store
+            .path
+            .as_ref()
+            .map_or(ConversationOptions::default().max_size, |_| config.store.max_size / 2),
+    };
+    let built =
+        built.map(|gateway| gateway.with_auto_tools(&door.keys).with_conversations(Conversations::new(conversations)));
     let gateway = match built {
         Ok(gateway) => Arc::new(gateway),
         Err(error) => return failed(&error.to_string()),

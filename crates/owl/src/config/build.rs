@@ -200,7 +200,8 @@ impl<'a, 'r> Builder<'a, 'r> {
             if keys.iter().any(|earlier| earlier.name == raw.name) {
                 self.report(&path.key("name"), "another key has this name", "give each key a name of its own");
             }
-            keys.push(ClientKey { name: raw.name.clone(), key });
+            let auto_tools = self.auto_tools(&raw.tools, &path.key("tools"));
+            keys.push(ClientKey { name: raw.name.clone(), key, auto_tools });
         }
         raw.remove(&repeated);
         keys

@@ -3,13 +3,14 @@
 //!
 //! Nothing here connects to anything, and a message never quotes the file, which may hold secrets.
 //!
-//! Reading order: `raw.rs`, `raw_egress.rs`, `raw_store.rs` and `raw_tools.rs` (every key), `raw_value.rs` (what keys hold), `env.rs` and `moved.rs`
+//! Reading order: `raw.rs`, `raw_agent.rs`, `raw_egress.rs`, `raw_store.rs` and `raw_tools.rs` (every key), `raw_value.rs` (what keys hold), `env.rs` and `moved.rs`
 //! (flags and variables), `json5.rs` (text to a tree with places), `shape.rs` (the tree against the schema), `build.rs`, `provider.rs`,
-//! `egress.rs`, `media.rs`, `tools_build.rs`, `search.rs`, `template.rs` and `store.rs` (what it means), `secret.rs`,
+//! `agent.rs`, `egress.rs`, `media.rs`, `tools_build.rs`, `search.rs`, `template.rs` and `store.rs` (what it means), `secret.rs`,
 //! `server_tls.rs`, `unit.rs`, `problem.rs`; then what people
 //! read: `show.rs`, `schema.rs`, `reference.rs`.
 
 mod raw;
+mod raw_agent;
 mod raw_egress;
 mod raw_store;
 mod raw_tools;
@@ -22,6 +23,7 @@ mod json5;
 mod policy_text;
 mod shape;
 
+mod agent;
 mod build;
 mod egress;
 mod media;
@@ -53,6 +55,7 @@ use std::time::Duration;
 use owl_egress::{PolicyRules, Secret, UpstreamOptions};
 pub use tracing::Level;
 
+pub use self::agent::{ApiSupport, Budget, CompatConfig};
 pub use self::egress::EgressConfig;
 pub use self::env::{Environment, Overrides};
 pub use self::media::{MediaConfig, MediaMode};
@@ -119,6 +122,8 @@ pub struct ClientKey {
     pub name: String,
     /// The key.
     pub key: Secret,
+    /// The tools that its requests offer unasked.
+    pub auto_tools: Vec<String>,
 }
 
 /// The listener's certificate; both files were read at load, and fit together.
@@ -159,6 +164,14 @@ pub struct ProviderConfig {
     pub upstream: UpstreamOptions,
     /// Its models.
     pub models: ModelsConfig,
+    /// Whether it has the Responses API.
+    pub responses: ApiSupport,
+    /// Whether it has Anthropic's Messages API.
+    pub messages: ApiSupport,
+    /// What its server gets wrong.
+    pub compat: CompatConfig,
+    /// The tools that every request to it offers unasked.
+    pub auto_tools: Vec<String>,
 }
 
 /// The models of one inference server.

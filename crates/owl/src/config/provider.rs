@@ -50,6 +50,8 @@ impl Builder<'_, '_> {
         let tls = self.tls(&raw.tls, base_url.as_ref(), &path.key("tls"));
         let models = self.models(&raw.models, &path.key("models"));
         let refresh = self.positive(&raw.models_refresh, &path.key("modelsRefresh"));
+        let compat = self.compat(&raw.compat, &raw.models, path);
+        let auto_tools = self.auto_tools(&raw.tools, &path.key("tools"));
         let timeouts = self.timeouts(&raw.timeouts, &path.key("timeouts"));
         let idle_timeout = self.duration(&raw.idle_timeout, &path.key("idleTimeout"));
         let rules = self.policy(&raw.policy, path, everywhere);
@@ -66,7 +68,14 @@ impl Builder<'_, '_> {
             max_idle: raw.max_idle_connections,
             network: Network::default(),
         };
-        Some(ProviderConfig { upstream, models: ModelsConfig { all, declared, refresh: refresh? } })
+        Some(ProviderConfig {
+            upstream,
+            models: ModelsConfig { all, declared, refresh: refresh? },
+            responses: raw.responses.into(),
+            messages: raw.messages.into(),
+            compat,
+            auto_tools,
+        })
     }
 
     fn check_id(&mut self, id: &str, path: &KeyPath) {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::raw_agent::{RawApi, RawAutoTools, RawCompat, RawCompatTable};
 use super::raw_egress::{RawEgress, RawMedia};
 use super::raw_store::RawStore;
 use super::raw_tools::RawTools;
@@ -87,6 +88,10 @@ pub(crate) struct RawClientKey {
     /// The key itself; each key once.
     #[schemars(example = &"${OWL_GATEWAY_KEY}")]
     pub(crate) key: RawSecret,
+    /// The tools of Owl's that this client's requests offer to the model without asking for them.
+    #[serde(default)]
+    #[schemars(example = serde_json::json!({ "auto": ["web_search"] }))]
+    pub(crate) tools: RawAutoTools,
 }
 
 /// The listener's certificate.
@@ -189,6 +194,23 @@ pub(crate) struct RawProvider {
     #[serde(default = "minute")]
     #[schemars(example = &"5m")]
     pub(crate) models_refresh: RawDuration,
+    /// Whether the server has the Responses API: `"native"` forwards every request, `"chat"` has Owl answer over chat completions, and
+    /// `"auto"` forwards until the server says that it has none. Where a request asks for tools of Owl's, Owl answers in any case.
+    #[serde(default)]
+    #[schemars(example = &"chat")]
+    pub(crate) responses: RawApi,
+    /// The same for Anthropic's Messages API.
+    #[serde(default)]
+    #[schemars(example = &"chat")]
+    pub(crate) messages: RawApi,
+    /// What the server gets wrong: `"auto"`, or an object. `owl check` finds out what to write.
+    #[serde(default)]
+    #[schemars(example = serde_json::json!({ "toolCalls": "hermes", "developerRole": false }))]
+    pub(crate) compat: RawCompat,
+    /// The tools of Owl's that every request to this server offers to the model without asking for them.
+    #[serde(default)]
+    #[schemars(example = serde_json::json!({ "auto": ["web_search"] }))]
+    pub(crate) tools: RawAutoTools,
     /// How long Owl waits for this server.
     #[serde(default)]
     pub(crate) timeouts: RawTimeouts,
@@ -396,6 +418,10 @@ pub(crate) struct RawRenamedModel {
     /// What the server calls it.
     #[schemars(example = &"Qwen/Qwen3-8B")]
     pub(crate) upstream: String,
+    /// What the server gets wrong with this model, in place of the provider's `compat`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({ "reasoning": "open" }))]
+    pub(crate) compat: Option<Box<RawCompatTable>>,
 }
 
 /// What Owl writes about its work, to standard error.

@@ -25,6 +25,10 @@ pub(crate) struct RawStoreTable {
     /// How old a record may become, at most `"3650d"`.
     #[schemars(example = &"30d")]
     pub(crate) max_age: RawDuration,
+    /// How long a response of the Responses API is kept after it was last gone on from, at most `"3650d"`. Responses have half of
+    /// `maxSize` at most; the oldest make room.
+    #[schemars(example = &"7d")]
+    pub(crate) responses_max_age: RawDuration,
     /// How large the file may become; from 1MiB to 1024GiB.
     #[schemars(example = &"200MiB")]
     pub(crate) max_size: RawSize,
@@ -32,6 +36,11 @@ pub(crate) struct RawStoreTable {
 
 impl Default for RawStoreTable {
     fn default() -> Self {
-        Self { path: None, max_age: RawDuration::new("90d"), max_size: RawSize::Text("1GiB".to_owned()) }
+        Self {
+            path: None,
+            max_age: RawDuration::new("90d"),
+            responses_max_age: RawDuration::new("30d"),
+            max_size: RawSize::Text("1GiB".to_owned()),
+        }
     }
 }

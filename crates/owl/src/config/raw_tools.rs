@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::raw::{RawAuth, RawPolicy, RawTls};
+use super::raw_agent::RawBudget;
 use super::raw_egress::{RawRate, RawRateText};
 use super::raw_value::{List, RawBaseUrl, RawDuration, RawSecret, RawSize};
 
@@ -17,6 +18,7 @@ use super::raw_value::{List, RawBaseUrl, RawDuration, RawSecret, RawSize};
 pub(crate) struct RawTools {
     pub(crate) web: RawWebTools,
     pub(crate) image: RawImage,
+    pub(crate) budget: RawBudget,
 }
 
 /// The tools that read the web.

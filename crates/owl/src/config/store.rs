@@ -14,13 +14,20 @@ pub struct StoreConfig {
     pub path: Option<PathBuf>,
     /// How old a record may become.
     pub max_age: Duration,
+    /// How long a response is kept after it was last gone on from.
+    pub responses_max_age: Duration,
     /// How large the file may become, in bytes.
     pub max_size: u64,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { path: None, max_age: Duration::from_secs(90 * 24 * 3600), max_size: 1 << 30 }
+        Self {
+            path: None,
+            max_age: Duration::from_secs(90 * 24 * 3600),
+            responses_max_age: Duration::from_secs(30 * 24 * 3600),
+            max_size: 1 << 30,
+        }
     }
 }
 
@@ -48,9 +55,15 @@ impl Builder<'_, '_> {
                     None => Some(self.default_store_file(&mut raw.path, path.key("path"))),
                 };
                 let max_age = self.age(&raw.max_age, &path.key("maxAge"));
+                let responses_max_age = self.age(&raw.responses_max_age, &path.key("responsesMaxAge"));
                 let max_size =
                     self.size(&raw.max_size, &path.key("maxSize"), 1 << 20..=1 << 40, "from 1MiB to 1024GiB");
-                Some(StoreConfig { path: file?, max_age: max_age?, max_size: max_size? })
+                Some(StoreConfig {
+                    path: file?,
+                    max_age: max_age?,
+                    responses_max_age: responses_max_age?,
+                    max_size: max_size?,
+                })
             }
         }
     }

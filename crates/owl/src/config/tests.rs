@@ -257,7 +257,7 @@ use owl_egress::{Authentication, BasicCredential, SecretSource};
 const FULL: &str = r##"{
   gateway: {
     listen: "0.0.0.0:7000",
-    keys: [{ name: "ci", key: "${TOKEN}-gateway" }, { name: "two", key: "CANARY-literal" }],
+    keys: [{ name: "ci", key: "${TOKEN}-gateway", tools: { auto: ["image"] } }, { name: "two", key: "CANARY-literal" }],
     tls: { cert: "owl.pem", key: "/keys/owl.key" },
     cors: { origins: ["https://app.corp.example"] },
     limits: { requestBody: "1GB", requestHeaders: 131072, connections: 7, headerTimeout: "3s", bodyTimeout: "9s" },
@@ -273,8 +273,9 @@ const FULL: &str = r##"{
     proxy: { url: "http://proxy.corp.example:3128", username: "svc", password: "CANARY", except: ["10.0.0.0/8"] },
     rateLimit: { perKey: { rate: "10/s", burst: 7 }, perDestination: "60/min", perPrivateDestination: "unlimited" },
   },
-  store: { path: "state/owl.db", maxAge: "30d", maxSize: "200MiB" },
+  store: { path: "state/owl.db", maxAge: "30d", responsesMaxAge: "3d", maxSize: "200MiB" },
   tools: {
+    budget: { steps: 3, calls: 5, parallel: 2, timeout: "7s", resultBytes: "2KiB" },
     web: {
       fetch: {
         enabled: true, maxChars: 20000, maxCharsCap: 30000, maxBytes: "3MiB", maxRedirects: 2, timeout: "11s", userAgent: "corp/1",
@@ -320,7 +321,12 @@ const FULL: &str = r##"{
         baseUrl: "https://llm.corp.example:8443/api/v1",
         headers: { "X-Team": "CANARY" },
         tls: { ca: "ca.pem", clientCert: "c.pem", clientKey: "c.key", serverName: "llm" },
-        models: ["a", { id: "b", upstream: "org/b" }],
+        models: ["a", { id: "b", upstream: "org/b", compat: { reasoning: "open" } }],
+        responses: "chat", messages: "native", tools: { auto: ["web_search", "web_fetch"] },
+        compat: {
+          toolCalls: "hermes", reasoning: "off", developerRole: false, contentParts: false, maxTokens: "max_tokens",
+          streamOptions: false, schemaWithout: ["pattern"], forwarding: true,
+        },
         modelsRefresh: "5m",
         timeouts: { connect: "1s", firstByte: "2s", betweenBytes: "500ms" },
         idleTimeout: "4s",
@@ -351,6 +357,7 @@ fn every_key_reaches_the_configuration() {
     let gateway = &config.gateway;
     let owl = config.providers.iter().find(|provider| provider.upstream.name == "owl").expect("owl");
     let (options, rules) = (&owl.upstream, &owl.upstream.rules);
+    let flags = owl.compat.of("a");
     let shown = |value: &dyn std::fmt::Debug| format!("{value:?}");
     let authentication = |id: &str| format!("{:?}", upstream(&config, id).authentication);
     let (password, oauth2) = (authentication("basic"), authentication("oauth2"));
@@ -397,6 +404,21 @@ fn every_key_reaches_the_configuration() {
         ("tls.clientKey", shown(&options.tls.client_key), "Some(\"c.key\")"),
         ("tls.serverName", shown(&options.tls.server_name), "Some(\"llm\")"),
         ("models", shown(&(owl.models.all, owl.models.declared.len())), "(false, 2)"),
+        ("gateway.keys[].tools", gateway.keys[0].auto_tools.join(" "), "image"),
+        ("responses", shown(&owl.responses), "Chat"),
+        ("messages", shown(&owl.messages), "Native"),
+        ("compat", shown(&owl.compat.of("b").developer_role), "true"),
+        ("compat.toolCalls", shown(&flags.text_calls), "Hermes"),
+        ("compat.reasoning", shown(&flags.text_reasoning), "Off"),
+        ("compat.developerRole", shown(&flags.developer_role), "false"),
+        ("compat.contentParts", shown(&flags.content_parts), "false"),
+        ("compat.maxTokens", shown(&flags.max_tokens), "MaxTokens"),
+        ("compat.streamOptions", shown(&flags.stream_options), "false"),
+        ("compat.schemaWithout", shown(&flags.schema_without), "[\"pattern\"]"),
+        ("compat.forwarding", shown(&owl.compat.forwarding), "true"),
+        ("tools", owl.auto_tools.join(" "), "web_search web_fetch"),
+        ("tools.auto", owl.auto_tools.join(" "), "web_search web_fetch"),
+        ("models[].compat", shown(&owl.compat.of("b").text_reasoning), "Open"),
         ("models[].id", owl.models.declared[1].name.clone(), "b"),
         ("models[].upstream", owl.models.declared[1].upstream.clone(), "org/b"),
         ("modelsRefresh", shown(&owl.models.refresh), "300s"),
@@ -456,6 +478,9 @@ fn leaves() -> Vec<String> {
         ("RateLimits", "egress.rateLimit."),
         ("RateTable", "egress.rateLimit.perKey."),
         ("StoreTable", "store."),
+        ("Budget", "tools.budget."),
+        ("CompatTable", "compat."),
+        ("AutoTools", "tools."),
         ("Fetch", "tools.web.fetch."),
         ("WebTls", "tools.web.fetch.tls."),
         ("Cache", "tools.web.fetch.cache."),
@@ -963,4 +988,18 @@ fn the_fuzz_seeds_end_in_a_configuration_or_in_problems() {
         .map(|entry| super::check_text(&std::fs::read(entry.unwrap().path()).unwrap()).is_ok())
         .collect();
     assert!(results.contains(&true) && results.contains(&false), "{results:?}");
+}
+
+#[test]
+fn problems_of_the_agent_loop() {
+    let text = r#"{
+  gateway: { keys: [{ name: "a", key: "k", tools: { auto: ["shell"] } }] },
+  tools: { budget: { steps: 0, calls: 20000, parallel: 0, timeout: "0s", resultBytes: "1B" } },
+  models: { providers: { owl: {
+    baseUrl: "https://llm.corp.example/v1", responses: "yes", tools: { auto: ["image", "image"] },
+    compat: { toolCalls: "xml", schemaWithout: ["type", ""] },
+    models: [{ id: "b", upstream: "c", compat: { forwarding: true } }],
+  } } },
+}"#;
+    snapshot!(told(&effective(text, &Overrides::default(), &[])));
 }

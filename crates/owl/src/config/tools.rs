@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Budget;
 use http::{HeaderValue, Method};
 use owl_egress::rate::Rate;
 use owl_egress::{PolicyRules, TlsOptions, UpstreamOptions};
@@ -17,6 +18,8 @@ pub struct ToolsConfig {
     pub search: Option<SearchConfig>,
     /// `tools.image`.
     pub image: Option<ImageConfig>,
+    /// What the calls of one answer may cost.
+    pub budget: Budget,
 }
 
 /// `tools.web.fetch`.

@@ -24,10 +24,12 @@ impl Builder<'_, '_> {
         let fetch = self.fetch(&mut raw.web.fetch, &path.key("web").key("fetch"), everywhere);
         let search = self.search(&mut raw.web.search, &path.key("web").key("search"), everywhere);
         let image = self.image(&raw.image, &path.key("image"), everywhere, providers);
+        let budget = self.budget(&raw.budget, &path.key("budget"));
         Some(ToolsConfig {
             fetch: fetch.map(|fetch| raw.web.fetch.enabled.then_some(fetch))?,
             search: search.map(|search| search.filter(|_| raw.web.search.enabled))?,
             image: image.map(|image| raw.image.enabled.then_some(image))?,
+            budget: budget?,
         })
     }
 

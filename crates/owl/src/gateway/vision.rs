@@ -79,6 +79,7 @@ fn failed(failure: &Failure) -> ToolError {
             UpstreamFailure::Egress(_)
             | UpstreamFailure::Credential { .. }
             | UpstreamFailure::Redirect { .. }
+            | UpstreamFailure::Refused { .. }
             | UpstreamFailure::Answer { .. } => ToolFault::Destination,
         },
         // The body is Owl's own.

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use owl_egress::EgressError;
+use owl_wire::UpstreamError;
 
 use crate::media::MediaFailure;
 
@@ -73,6 +74,15 @@ pub enum UpstreamFailure {
         /// Where it points, without user and query.
         location: Option<String>,
     },
+    /// The API itself refused a request that Owl has made of the client's.
+    Refused {
+        /// Its status.
+        status: u16,
+        /// What it says, without Owl's credential.
+        said: UpstreamError,
+        /// Its `Retry-After`, when there is one.
+        retry_after: Option<http::HeaderValue>,
+    },
     /// It answered with an error that is not in JSON.
     Answer {
         /// Its status.
@@ -104,6 +114,7 @@ impl fmt::Display for UpstreamFailure {
             Self::Redirect { status, location: None } => {
                 write!(f, "it answered {status}, a redirect without a readable Location, which Owl does not follow")
             }
+            Self::Refused { status, said, .. } => write!(f, "it answered {status}: {}", said.message),
             Self::Answer { status, content_type, excerpt, advice, .. } => {
                 write!(f, "it answered {status}")?;
                 if excerpt.is_empty() {
@@ -156,6 +167,7 @@ impl std::error::Error for Failure {
                 UpstreamFailure::Egress(error) => Some(error),
                 UpstreamFailure::Credential { .. }
                 | UpstreamFailure::Redirect { .. }
+                | UpstreamFailure::Refused { .. }
                 | UpstreamFailure::Answer { .. } => None,
             },
             Self::Body { .. }

@@ -100,7 +100,8 @@ impl Provider {
         })
     }
 
-    fn failed(&self, failure: UpstreamFailure) -> Failure {
+    /// What went wrong, with this provider's name, and without its credential.
+    pub(crate) fn failed(&self, failure: UpstreamFailure) -> Failure {
         let failure = self.redacted(failure);
         Failure::Upstream {
             provider: self.id().to_owned(),
@@ -115,6 +116,7 @@ impl Provider {
             UpstreamFailure::Answer { excerpt: said, .. } | UpstreamFailure::Redirect { location: Some(said), .. } => {
                 *said = self.client().redact(said);
             }
+            UpstreamFailure::Refused { said, .. } => said.message = self.client().redact(&said.message),
             UpstreamFailure::Egress(_) | UpstreamFailure::Credential { .. } | UpstreamFailure::Redirect { .. } => {}
         }
         failure

@@ -7,6 +7,7 @@
 pub mod failure;
 pub mod forward;
 pub mod models;
+pub mod support;
 pub mod table;
 
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use owl_egress::tls::TlsOptionsError;
 use owl_egress::{UpstreamClient, UpstreamOptions};
 use tokio::sync::Mutex;
 
-use crate::config::{ModelsConfig, ProviderConfig};
+use crate::config::{CompatConfig, ModelsConfig, ProviderConfig};
 
 pub use failure::{Failure, UpstreamFailure};
 pub use models::{KnownModels, Reachability};
+pub use support::Support;
 pub use table::{ModelTable, Route};
 
 /// One inference server.
@@ -28,6 +30,10 @@ pub struct Provider {
     id: Arc<str>,
     client: UpstreamClient,
     models: ModelsConfig,
+    responses: Support,
+    messages: Support,
+    compat: CompatConfig,
+    auto_tools: Vec<String>,
     known: ArcSwap<KnownModels>,
     /// Held while the list is read, so that many requests cause one reading.
     reading: Mutex<()>,
@@ -39,11 +45,21 @@ impl Provider {
     /// # Errors
     /// A TLS file that cannot be used.
     pub fn new(config: ProviderConfig) -> Result<Self, TlsOptionsError> {
-        let ProviderConfig { upstream, models, .. } = config;
+        let ProviderConfig { upstream, models, responses, messages, compat, auto_tools } = config;
         let UpstreamOptions { name, .. } = &upstream;
         let id = Arc::from(name.as_str());
         let known = ArcSwap::from_pointee(KnownModels::unread(&models));
-        Ok(Self { id, client: UpstreamClient::new(upstream)?, models, known, reading: Mutex::new(()) })
+        Ok(Self {
+            id,
+            client: UpstreamClient::new(upstream)?,
+            models,
+            responses: Support::new(responses),
+            messages: Support::new(messages),
+            compat,
+            auto_tools,
+            known,
+            reading: Mutex::new(()),
+        })
     }
 
     /// The name it has in the configuration.
@@ -59,6 +75,26 @@ impl Provider {
     /// What the configuration says of its models.
     pub fn models_config(&self) -> &ModelsConfig {
         &self.models
+    }
+
+    /// Whether it has the Responses API.
+    pub fn responses(&self) -> &Support {
+        &self.responses
+    }
+
+    /// Whether it has Anthropic's Messages API.
+    pub fn messages(&self) -> &Support {
+        &self.messages
+    }
+
+    /// What its server gets wrong.
+    pub fn compat(&self) -> &CompatConfig {
+        &self.compat
+    }
+
+    /// The tools of Owl's that every request to it offers unasked.
+    pub fn auto_tools(&self) -> &[String] {
+        &self.auto_tools
     }
 
     /// What is known of its models now.

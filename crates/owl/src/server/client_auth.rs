@@ -161,8 +161,8 @@ mod tests {
 
     fn check(name: &'static str, value: &'static str, expect: Result<&str, Stranger>) {
         let keys = ClientKeys::new(&[
-            ClientKey { name: "ci".to_owned(), key: Secret::new("key-one") },
-            ClientKey { name: "dev".to_owned(), key: Secret::new("key-two") },
+            ClientKey { name: "ci".to_owned(), key: Secret::new("key-one"), auto_tools: Vec::new() },
+            ClientKey { name: "dev".to_owned(), key: Secret::new("key-two"), auto_tools: Vec::new() },
         ]);
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_static(value));
@@ -239,7 +239,11 @@ mod tests {
     #[test]
     fn whatever_key_it_shows_no_foreign_page_speaks_mcp() {
         let check = |host: &str, origin: &str, expect: Result<(), Stranger>| {
-            let keys = ClientKeys::new(&[ClientKey { name: "ci".to_owned(), key: Secret::new("key-one") }]);
+            let keys = ClientKeys::new(&[ClientKey {
+                name: "ci".to_owned(),
+                key: Secret::new("key-one"),
+                auto_tools: Vec::new(),
+            }]);
             let admission = Admission { keys, origins: vec!["https://a.example".to_owned()] };
             let request = http::Request::builder().uri("/mcp").header("host", host).header("origin", origin);
             let (parts, ()) = request.body(()).unwrap().into_parts();
@@ -255,7 +259,8 @@ mod tests {
 
     #[test]
     fn keys_do_not_show_in_debug() {
-        let keys = ClientKeys::new(&[ClientKey { name: "ci".to_owned(), key: Secret::new("canary") }]);
+        let keys =
+            ClientKeys::new(&[ClientKey { name: "ci".to_owned(), key: Secret::new("canary"), auto_tools: Vec::new() }]);
         assert_eq!(format!("{keys:?}"), "[\"ci\"]");
     }
 }

@@ -13,6 +13,7 @@ use owl_wire::ErrorBody;
 use super::record::Answer;
 use super::routes::json;
 use super::tools;
+use crate::context::RequestId;
 use crate::media::{MediaFailure, MediaProblem};
 use crate::provider::{Failure, UpstreamFailure};
 
@@ -70,6 +71,14 @@ codes! {
         "The header `x-owl-provider` names a provider that is not configured.";
     PROVIDER_REQUIRED = "provider_required", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
         "Several providers are configured, and the request names neither a model nor a provider.";
+    RESPONSE_NOT_FOUND = "response_not_found", Some(StatusCode::NOT_FOUND), "invalid_request_error",
+        "No response of this id is kept for this client (any more), or a part of its conversation is gone.";
+    RESPONSE_NOT_CANCELLABLE = "response_not_cancellable", Some(StatusCode::BAD_REQUEST), "invalid_request_error",
+        "Only a response with `background: true` that is still being made can be cancelled.";
+    TOO_MANY_RESPONSES = "too_many_responses", Some(StatusCode::TOO_MANY_REQUESTS), "invalid_request_error",
+        "As many responses are being made in the background as may be at a time.";
+    STORE_UNAVAILABLE = "store_unavailable", Some(StatusCode::SERVICE_UNAVAILABLE), "server_error",
+        "The store, in which responses are kept, cannot be used now.";
     UNKNOWN_URL = "unknown_url", Some(StatusCode::NOT_FOUND), "invalid_request_error",
         "The path is neither below `/v1/` nor one of `/tools`, `/tools/invoke` and `/mcp`.";
     METHOD_REFUSED = "method_refused", Some(StatusCode::METHOD_NOT_ALLOWED), "invalid_request_error",
@@ -114,6 +123,8 @@ pub(crate) struct ApiError {
 pub(crate) enum Shape {
     /// As OpenAI's clients know it.
     OpenAi,
+    /// As Anthropic's clients know it.
+    Anthropic,
     /// As `/tools/invoke` answers: `{ "ok": false, "error": { … } }`.
     Tool,
 }
@@ -132,13 +143,32 @@ impl ApiError {
 
     /// The error's JSON.
     pub(crate) fn to_json(&self) -> Vec<u8> {
+        self.to_body().to_bytes()
+    }
+
+    /// The error as OpenAI's clients know it.
+    pub(crate) fn to_body(&self) -> ErrorBody {
         ErrorBody {
             message: self.message.clone(),
             kind: self.code.kind.to_owned(),
             param: self.field.clone().map(Cow::into_owned),
             code: Some(self.code.code.to_owned()),
         }
-        .to_bytes()
+    }
+}
+
+/// The type of an error for Anthropic's clients, who know these.
+fn anthropic_kind(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "authentication_error",
+        StatusCode::FORBIDDEN => "permission_error",
+        StatusCode::NOT_FOUND => "not_found_error",
+        StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
+        StatusCode::GATEWAY_TIMEOUT => "timeout_error",
+        status if status.is_client_error() => "invalid_request_error",
+        _ => "api_error",
     }
 }
 
@@ -150,7 +180,9 @@ impl From<&Failure> for ApiError {
             Failure::UnknownModel { .. } => error.field = Some("model".into()),
             Failure::Media(failure) => error.tell_of_media(failure),
             Failure::Upstream { failure, .. } => {
-                if let UpstreamFailure::Answer { status, retry_after, .. } = &**failure {
+                if let UpstreamFailure::Answer { status, retry_after, .. }
+                | UpstreamFailure::Refused { status, retry_after, .. } = &**failure
+                {
                     // What is no error's status would be no answer to the client's request.
                     let own = StatusCode::from_u16(*status).ok();
                     let own = own.filter(|status| status.is_client_error() || status.is_server_error());
@@ -177,7 +209,7 @@ fn code_of(failure: &Failure) -> &'static Code {
             UpstreamFailure::Egress(error) => code_of_egress(error),
             UpstreamFailure::Credential { .. } => UPSTREAM_AUTH_FAILED,
             UpstreamFailure::Redirect { .. } => UPSTREAM_REDIRECT,
-            UpstreamFailure::Answer { .. } => UPSTREAM_ERROR,
+            UpstreamFailure::Refused { .. } | UpstreamFailure::Answer { .. } => UPSTREAM_ERROR,
         },
     }
 }
@@ -255,9 +287,13 @@ impl ApiError {
     }
 
     /// The error as an answer.
-    pub(crate) fn into_answer(self, shape: Shape) -> http::Response<Answer> {
+    pub(crate) fn into_answer(self, shape: Shape, id: &RequestId) -> http::Response<Answer> {
         let mut response = match shape {
             Shape::OpenAi => json(self.to_json()),
+            Shape::Anthropic => {
+                let kind = anthropic_kind(self.status);
+                json(owl_wire::messages::error_body(kind, &self.message, id.as_str()).to_string())
+            }
             Shape::Tool => json(tools::error_json(self.code, &self.message)),
         };
         *response.status_mut() = self.status;

@@ -9,11 +9,11 @@ use http::{HeaderMap, Method, Response, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
-use super::Door;
 use super::error::{
     ApiError, BODY_INCOMPLETE, BODY_TIMEOUT, BODY_TOO_LARGE, INVALID_BODY, METHOD_REFUSED, UPGRADE_UNSUPPORTED,
 };
 use super::record::{Answer, Record};
+use super::{Door, chat, messages, responses};
 use crate::config::Limits;
 use crate::context::RequestContext;
 use crate::gateway::GatewayRequest;
@@ -43,11 +43,20 @@ pub(super) async fn forward(
     if content_types.any(|other| Some(other) != first) {
         return Err(ApiError::new(INVALID_BODY, "two different headers Content-Type are there; send one"));
     }
-    let provider = provider_header(&head.headers)?;
     let body = read_body(body, &head.headers, &door.limits).await?;
     record.note_body(body.len());
+    if let Some(path) = responses::Path::of(&head) {
+        return responses::respond(door, ctx, record, path, head, body).await;
+    }
+    if let Some(path) = messages::Path::of(&head) {
+        return messages::respond(door, ctx, record, path, head, body).await;
+    }
+    if chat::is_asked(door, ctx, &head, &body).await? {
+        return chat::act(door, ctx, record, head, &body).await;
+    }
     let path = head.uri.path_and_query().map_or("", |path| path.as_str());
     let path = path.strip_prefix("/v1/").unwrap_or(path).to_owned();
+    let provider = provider_header(&head.headers)?;
     let request = GatewayRequest { method: head.method, path, headers: head.headers, body, provider };
     let routed = door.gateway.route(ctx, request).await.map_err(|failure| ApiError::from(&failure))?;
     record.note_destination(routed.destination.clone());
@@ -55,7 +64,7 @@ pub(super) async fn forward(
     Ok(response.map(Answer::Forwarded))
 }
 
-fn provider_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub(super) fn provider_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get(&PROVIDER_HEADER) else {
         return Ok(None);
     };

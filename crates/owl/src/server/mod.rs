@@ -4,13 +4,19 @@
 //! who asks, [`error`] has every status and code, `tools` calls tools, [`annex`] is where another door stands behind this listener, `record` writes the one line that a request leaves.
 
 pub mod annex;
+mod answer;
+mod background;
+mod chat;
 mod client_auth;
 pub mod error;
 mod forward;
 mod health;
 mod listen;
+mod messages;
 mod models;
+mod native;
 mod record;
+mod responses;
 mod routes;
 pub mod tools;
 
@@ -26,6 +32,7 @@ use crate::config::GatewayConfig;
 use crate::gateway::Gateway;
 
 use annex::Annex;
+use background::Background;
 use client_auth::Admission;
 use record::BreakingOff;
 
@@ -37,6 +44,7 @@ pub(crate) struct Door {
     limits: crate::config::Limits,
     breaking_off: BreakingOff,
     mcp: Option<Arc<dyn Annex>>,
+    background: Background,
 }
 
 /// A server that is bound and not yet accepting.
@@ -91,6 +99,7 @@ impl Server {
             limits: config.limits.clone(),
             breaking_off: BreakingOff::default(),
             mcp: None,
+            background: Background::default(),
         };
         Ok(Self { listener, tls, door, config })
     }

@@ -18,7 +18,8 @@ use owl_wire::BodyKind;
 use tokio::time::Sleep;
 
 use super::annex::AnnexBody;
-use super::error::{ApiError, Code, code_of_egress};
+use super::answer::ActedBody;
+use super::error::{ApiError, Code, UPSTREAM_ERROR, code_of_egress};
 use crate::context::{Principal, RequestContext};
 use crate::gateway::Destination;
 use crate::provider::forward::{ForwardBody, body_kind};
@@ -243,6 +244,8 @@ pub(crate) enum Answer {
     Own(Full<Bytes>),
     /// The upstream's, as it arrives.
     Forwarded(ForwardBody),
+    /// The agent loop's, as it comes about.
+    Acted(Box<ActedBody>),
     /// That of the door behind this one.
     Annexed(AnnexBody),
 }
@@ -333,6 +336,11 @@ impl Body for RecordedBody {
             }
             Some(Err(error)) => this.fail(error, cx),
             None => {
+                if let Answer::Acted(body) = &this.answer
+                    && let Some(message) = body.failure()
+                {
+                    this.record.note_failure(UPSTREAM_ERROR, message.to_owned());
+                }
                 this.record.complete();
                 Poll::Ready(None)
             }
@@ -347,6 +355,7 @@ impl Body for RecordedBody {
         match &self.answer {
             Answer::Own(body) => body.size_hint(),
             Answer::Forwarded(body) => body.size_hint(),
+            Answer::Acted(_) => SizeHint::new(),
             Answer::Annexed(body) => body.size_hint(),
         }
     }
@@ -357,6 +366,7 @@ impl Answer {
         match self {
             Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Self::Forwarded(body) => Pin::new(body).poll_frame(cx),
+            Self::Acted(body) => body.poll(cx).map(|frame| frame.map(Ok)),
             Self::Annexed(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
         }
     }
@@ -365,6 +375,7 @@ impl Answer {
         match self {
             Self::Own(body) => body.is_end_stream(),
             Self::Forwarded(body) => body.is_end_stream(),
+            Self::Acted(body) => body.is_end_stream(),
             Self::Annexed(body) => body.is_end_stream(),
         }
     }

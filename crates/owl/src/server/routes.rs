@@ -26,12 +26,16 @@ use crate::provider::forward::REQUEST_ID_HEADER;
 const EXPOSED: [header::HeaderName; 3] =
     [REQUEST_ID_HEADER, header::RETRY_AFTER, header::HeaderName::from_static("mcp-session-id")];
 
+/// Where Anthropic's clients look for the request's id.
+const ANTHROPICS_ID_HEADER: header::HeaderName = header::HeaderName::from_static("request-id");
+
 /// What a path leads to.
 #[derive(Clone, Copy)]
 enum Endpoint {
     Models,
     Model,
     Forward,
+    Messages,
     Tools,
     Invoke,
     Mcp,
@@ -46,6 +50,7 @@ impl Endpoint {
         match path.strip_prefix("/v1/") {
             Some("models") if reads => Self::Models,
             Some(rest) if reads && rest.starts_with("models/") => Self::Model,
+            Some(rest) if rest == "messages" || rest.starts_with("messages/") => Self::Messages,
             Some(_) => Self::Forward,
             None => match path {
                 "/tools" => Self::Tools,
@@ -59,6 +64,7 @@ impl Endpoint {
     fn error_shape(self) -> Shape {
         match self {
             Self::Tools | Self::Invoke => Shape::Tool,
+            Self::Messages => Shape::Anthropic,
             Self::Models | Self::Model | Self::Forward | Self::Mcp | Self::Nothing => Shape::OpenAi,
         }
     }
@@ -104,16 +110,20 @@ async fn api(State(door): State<Arc<Door>>, request: Request) -> Response {
     let endpoint = Endpoint::of(request.method(), request.uri().path());
     let id = request.headers().get(&REQUEST_ID_HEADER).and_then(RequestId::from_client);
     let id = id.unwrap_or_else(RequestId::generate);
-    let id_header = id.header();
+    let (shape, id_header) = (endpoint.error_shape(), id.header());
+    let own_id = id.clone();
     let ctx = RequestContext { id, principal: Principal::Stranger, started: Instant::now() };
     let path = request.uri().path().to_owned();
     let mut record = Box::new(Record::begin(ctx.clone(), request.method().clone(), path, door.breaking_off.clone()));
     let answered = answer(endpoint, &door, ctx, &mut record, request).await;
     let mut response = answered.unwrap_or_else(|error| {
         record.note_error(error.code, error.message().to_owned());
-        error.into_answer(endpoint.error_shape())
+        error.into_answer(shape, &own_id)
     });
     record.note_status(response.status());
+    if shape == Shape::Anthropic {
+        response.headers_mut().entry(ANTHROPICS_ID_HEADER).or_insert_with(|| id_header.clone());
+    }
     response.headers_mut().insert(REQUEST_ID_HEADER, id_header);
     RecordedBody::new(response, record).map(Body::new)
 }
@@ -131,7 +141,7 @@ async fn answer(
     match endpoint {
         Endpoint::Models => Ok(models::list(door).await),
         Endpoint::Model => models::one(door, &head.uri).await,
-        Endpoint::Forward => forward::forward(door, &ctx, record, head, body).await,
+        Endpoint::Forward | Endpoint::Messages => forward::forward(door, &ctx, record, head, body).await,
         Endpoint::Tools => tools::list(door, &head),
         Endpoint::Invoke => tools::invoke(door, &ctx, record, head, body).await,
         Endpoint::Mcp => annex::hand_over(door, &ctx, record, head, body).await,

@@ -1,7 +1,7 @@
 //! The one file in which Owl keeps what it remembers: an embedded SQLite database.
 //!
 //! This module opens it, for the one thread that writes or for any number of readers, and brings its schema up to date.
-//! What stands in it is the business of the modules that use it (the audit log). Several Owls may share a file, and
+//! What stands in it is the business of the modules that use it (the audit log, conversations). Several Owls may share a file, and
 //! other programs may read it at any time: it is in WAL mode, and whoever must wait for a lock does so for a bounded
 //! time. A file that a newer Owl, or another program, has written is refused and left as it is.
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 /// What changes the schema from version n to n + 1, in order.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("responses.sql")];
 
 /// Marks the file as Owl's, in the database's header: `OWL` and a byte.
 const APPLICATION: i64 = 0x4f57_4c01;
@@ -92,7 +92,7 @@ fn in_words(error: &rusqlite::Error) -> String {
     }
 }
 
-/// The store, open for writing. Each process has one, held by the thread that writes.
+/// The store, open for writing. Each part of Owl that writes has one of its own.
 #[derive(Debug)]
 pub struct Store {
     /// The connection to the database.
@@ -183,6 +183,18 @@ pub fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
         0 => Err(StoreError::Missing),
         _ => Ok(connection),
     }
+}
+
+/// The same schema in memory, for what is to be remembered no longer than this process runs.
+///
+/// # Errors
+/// SQLite has no memory.
+pub fn in_memory() -> Result<Connection, StoreError> {
+    let connection = Connection::open_in_memory()?;
+    for migration in MIGRATIONS {
+        connection.execute_batch(migration)?;
+    }
+    Ok(connection)
 }
 
 /// The version of the file's schema, if it is one that this Owl may touch; 0 for an empty file.

@@ -45,7 +45,7 @@ fn a_file_that_is_not_ours_stays_as_it_is() {
     check(
         "newer.db",
         Some("PRAGMA application_id = 0x4f574c01; PRAGMA user_version = 99; CREATE TABLE accesses (a)"),
-        "the file was written by a newer Owl (schema 99, this one knows 1): use that one, or name another file",
+        "the file was written by a newer Owl (schema 99, this one knows 2): use that one, or name another file",
     );
     check("other.db", Some("CREATE TABLE bookmarks (a)"), "the file is not one of Owl's: name another one");
     check("text.txt", None, "the file is not one of Owl's: name another one");

@@ -67,7 +67,7 @@ impl ToolSet {
     /// # Errors
     /// The first TLS file that cannot be used.
     pub fn new(config: ToolsConfig, network: &Network) -> Result<Self, ToolStartError> {
-        let ToolsConfig { fetch, search, image } = config;
+        let ToolsConfig { fetch, search, image, budget: _ } = config;
         let mut set = Self::default();
         if let Some(config) = fetch {
             set.add(config.rate, WebFetch::new(config, network)?);

@@ -197,12 +197,31 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("media", &["media", "config", "context"]),
     ("provider", &["provider", "media", "config", "context"]),
     ("tools", &["tools", "config", "context"]),
-    ("gateway", &["gateway", "provider", "tools", "media", "config", "context"]),
-    ("server", &["server", "gateway", "provider", "tools", "media", "config", "context"]),
+    ("agent", &["agent", "provider", "tools", "config", "context"]),
+    ("conversations", &["conversations", "store", "context"]),
+    ("gateway", &["gateway", "agent", "conversations", "provider", "tools", "media", "config", "context"]),
+    ("server", &["server", "gateway", "agent", "conversations", "provider", "tools", "media", "config", "context"]),
     ("mcp", &["mcp", "gateway", "tools", "context"]),
     ("store", &["store"]),
     ("audit", &["audit", "store", "config"]),
-    ("cli", &["cli", "server", "mcp", "gateway", "provider", "tools", "media", "audit", "store", "config", "context"]),
+    (
+        "cli",
+        &[
+            "cli",
+            "server",
+            "mcp",
+            "gateway",
+            "agent",
+            "conversations",
+            "provider",
+            "tools",
+            "media",
+            "audit",
+            "store",
+            "config",
+            "context",
+        ],
+    ),
 ];
 
 /// Words that do not belong below a door: how a protocol is spoken is the door's business.
@@ -236,7 +255,7 @@ fn below_the_doors_nobody_speaks_their_protocol() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     // What a provider answered is told apart by its status; which status a client sees is not decided here.
     let upstreams = ["provider/forward.rs", "provider/models.rs"];
-    for module in ["provider", "media", "gateway", "context", "config"] {
+    for module in ["provider", "media", "agent", "conversations", "gateway", "context", "config"] {
         for file in files_of(&source, module) {
             let text = fs::read_to_string(&file).expect("readable");
             let reads_answers = upstreams.iter().any(|name| file.ends_with(name));
@@ -248,12 +267,9 @@ fn below_the_doors_nobody_speaks_their_protocol() {
 }
 
 fn files_of(source: &Path, module: &str) -> Vec<PathBuf> {
-    let single = source.join(format!("{module}.rs"));
-    if single.exists() {
-        return vec![single];
-    }
-    let mut found = Vec::new();
-    let mut open = vec![source.join(module)];
+    let (single, folder) = (source.join(format!("{module}.rs")), source.join(module));
+    let mut found: Vec<PathBuf> = Some(single).filter(|single| single.exists()).into_iter().collect();
+    let mut open: Vec<PathBuf> = Some(folder).filter(|folder| folder.exists()).into_iter().collect();
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();

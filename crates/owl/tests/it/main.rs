@@ -53,6 +53,8 @@ mod listener;
 mod stopping;
 
 #[cfg(test)]
+mod agent;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod audit;
@@ -73,9 +75,13 @@ mod image;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod models;
 #[cfg(test)]
 mod pages;
+#[cfg(test)]
+mod responses;
 #[cfg(test)]
 mod tools_cli;
 #[cfg(test)]

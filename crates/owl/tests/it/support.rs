@@ -96,7 +96,7 @@ impl Owl {
             Some(tools) => gateway.with_tool_set(tools),
             None => gateway.with_tools(tools, &network).unwrap(),
         };
-        let gateway = Arc::new(gateway);
+        let gateway = Arc::new(gateway.with_auto_tools(&door.keys));
         gateway.admit().await.unwrap();
         let server = Server::bind(Arc::clone(&gateway), door).await.unwrap();
         let address = server.address().unwrap();

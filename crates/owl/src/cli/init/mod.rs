@@ -22,7 +22,7 @@ use self::ask::{Asker, Stop};
 use super::check::report::{ProviderReport, Screen};
 use super::check::{Depth, Wish, examine};
 use super::{config, failed, say};
-use crate::config::{Config, Environment, ModelsConfig, Overrides, ProviderConfig};
+use crate::config::{ApiSupport, CompatConfig, Config, Environment, ModelsConfig, Overrides, ProviderConfig};
 
 /// How long the server may take to list its models.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -115,7 +115,14 @@ async fn try_once(answers: &Answers) -> Result<ProviderReport, Stop> {
     };
     let declared = answers.declared();
     let models = ModelsConfig { all: declared.is_empty(), declared, refresh: Duration::from_secs(60) };
-    let provider = ProviderConfig { upstream: options, models };
+    let provider = ProviderConfig {
+        upstream: options,
+        models,
+        responses: ApiSupport::default(),
+        messages: ApiSupport::default(),
+        compat: CompatConfig::default(),
+        auto_tools: Vec::new(),
+    };
     let wish = Wish { depth: Depth::Models, model: None, patience: PATIENCE, screen: Screen::detect() };
     examine(&provider, &Network::default(), wish).await.map_err(|error| Stop::Usage(error.to_string()))
 }

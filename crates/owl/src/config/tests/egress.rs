@@ -62,6 +62,7 @@ pub(super) fn cases(config: &Config) -> Vec<(&'static str, String, &'static str)
         ("egress.rateLimit.perPrivateDestination", shown(&egress.rates.per_private_destination), "None"),
         ("store.path", shown(&store.path), "Some(\"state/owl.db\")"),
         ("store.maxAge", shown(&store.max_age), "2592000s"),
+        ("store.responsesMaxAge", shown(&store.responses_max_age), "259200s"),
         ("store.maxSize", store.max_size.to_string(), "209715200"),
     ]
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::*;
-use crate::config::{ENGINE_PLACES, EngineConfig, FetchConfig, ImageConfig, SearchConfig};
+use crate::config::{Budget, ENGINE_PLACES, EngineConfig, FetchConfig, ImageConfig, SearchConfig};
 
 /// Each text as a configuration's `tools`, with one provider.
 fn with_tools(keys: &[&str]) -> String {
@@ -43,6 +43,7 @@ pub(super) fn cases(config: &Config) -> Vec<(String, String, &'static str)> {
     cases.extend(search_cases(search));
     cases.extend(http_cases());
     cases.extend(image_cases(image));
+    cases.extend(budget_cases(tools.budget));
     for (tool, rules) in [("web.fetch", &fetch.rules), ("web.search", &search.upstream.rules), ("image", &image.rules)]
     {
         cases.extend(policy_cases(tool, rules));
@@ -176,6 +177,16 @@ fn http_cases() -> Vec<Case> {
         case("web.search.engine.http.url", &engine.url, "\"/u\""),
         case("web.search.engine.http.snippet", &engine.snippet, "Some(\"/s\")"),
         case("web.search.engine.http.publishedAt", &engine.published_at, "Some(\"/d\")"),
+    ]
+}
+
+fn budget_cases(budget: Budget) -> Vec<Case> {
+    vec![
+        case("budget.steps", &budget.steps, "3"),
+        case("budget.calls", &budget.calls, "5"),
+        case("budget.parallel", &budget.parallel, "2"),
+        case("budget.timeout", &budget.timeout, "7s"),
+        case("budget.resultBytes", &budget.result_bytes, "2048"),
     ]
 }
 
