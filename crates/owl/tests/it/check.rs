@@ -7,7 +7,7 @@ use owl_testkit::{
 };
 use serde_json::Value;
 
-use crate::command::{CANARY, Ended, Place};
+use crate::command::{CANARY, Ended, Owl, Place, one_model, run};
 
 fn server(options: InferenceOptions) -> InferenceServer {
     InferenceServer::start(options)
@@ -71,6 +71,9 @@ async fn what_json_says() {
         ("tools", "ok"),
         ("json-schema", "ok"),
         ("vision", "warn"),
+        ("compat", "ok"),
+        ("responses", "ok"),
+        ("messages", "no"),
         ("embeddings", "ok"),
     ];
     assert_eq!(steps, expect);
@@ -320,4 +323,29 @@ async fn one_broken_provider_does_not_hide_the_others() {
     assert_eq!((ended.code, &report["ok"]), (Some(1), &Value::Bool(false)));
     let status = |provider: usize, step: usize| report["providers"][provider]["steps"][step]["status"].as_str();
     assert_eq!((status(0, 2), status(0, 3), status(1, 8)), (Some("failed"), Some("skipped"), Some("ok")));
+}
+
+#[test]
+fn what_a_server_gets_wrong_is_told_as_it_is_written() {
+    run(async {
+        let server = one_model();
+        let ended = Owl::new(&["check", "--json"]).at(&server.base_url()).run("").await;
+        let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        let step = |name: &str| {
+            let steps = report["providers"][0]["steps"].as_array().expect("steps");
+            steps.iter().find(|step| step["step"] == name).expect("the step").clone()
+        };
+        assert_eq!((&step("compat")["status"], &step("compat")["detail"]), (&"ok".into(), &"nothing to write".into()));
+        assert_eq!(step("responses")["status"], "ok");
+        assert_eq!(step("messages")["status"], "no");
+        // One that answers calls as Llama's models do, and lacks the other API.
+        let call = r#"{"choices":[{"message":{"content":"a</think>{}"},"finish_reason":"stop"}]}"#;
+        server.answer("/v1/chat/completions", 200, "application/json", call);
+        server.answer("/v1/responses", 404, "application/json", r#"{"detail":"Not Found"}"#);
+        let ended = Owl::new(&["check", "--json"]).at(&server.base_url()).run("").await;
+        let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        let told = report.to_string();
+        assert!(told.contains("compat: { reasoning: \\\"open\\\" }"), "{told}");
+        assert!(told.contains("Owl answers over chat completions"), "{told}");
+    });
 }

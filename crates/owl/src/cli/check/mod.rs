@@ -3,10 +3,11 @@
 //!
 //! It calls the upstream itself and not through Owl's server, so that it works before anything is started. Read
 //! [`report`] (steps and how they are shown), `path.rs` (to the server), `listing.rs` (authentication and models),
-//! `talk.rs` (chat and streaming), `abilities.rs` (what it can do), `call.rs` (one request).
+//! `talk.rs` (chat and streaming), `abilities.rs` (what it can do), `compat.rs` (what it gets wrong), `call.rs` (one request).
 
 mod abilities;
 mod call;
+mod compat;
 mod listing;
 mod path;
 pub mod report;
@@ -33,7 +34,8 @@ use crate::config::{Config, Overrides, ProviderConfig};
 Finds out what is wrong between Owl and an inference server
 
 Goes from Owl to each provider, step by step: name, addresses, policy, connection, TLS, authentication, models, a chat, \
-streaming; then what the server can do: usage in streams, function calling, JSON schema, vision, embeddings. Each step is \
+streaming; then what the server can do: usage in streams, function calling, JSON schema, vision, which `compat` it needs, the \
+Responses and Messages APIs, embeddings. Each step is \
 one line with what was seen and, on failure, what to do. What a server merely cannot do is \"no\" and no failure.
 
 Exit code: 0 no step failed, 1 a step failed, 2 the configuration or the usage is wrong.",
@@ -171,6 +173,7 @@ async fn go(exam: &mut Examination, client: &UpstreamClient, provider: &Provider
     }
     if talk::talk(exam, &caller, &subjects.chat).await.is_some() {
         abilities::of_chat(exam, &caller, &subjects.chat).await;
+        compat::of_chat(exam, &caller, &subjects.chat).await;
     }
     abilities::of_embeddings(exam, &caller, &subjects.embeddings).await;
     Some(())

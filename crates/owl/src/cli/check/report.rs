@@ -43,13 +43,19 @@ pub enum Step {
     JsonSchema,
     /// It sees images.
     Vision,
+    /// What the configuration has to say of it.
+    Compat,
+    /// The server has the Responses API.
+    Responses,
+    /// The server has Anthropic's Messages API.
+    Messages,
     /// It makes embeddings.
     Embeddings,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Name,
         Self::Addresses,
         Self::Policy,
@@ -63,6 +69,9 @@ impl Step {
         Self::Tools,
         Self::JsonSchema,
         Self::Vision,
+        Self::Compat,
+        Self::Responses,
+        Self::Messages,
         Self::Embeddings,
     ];
 
@@ -81,6 +90,9 @@ impl Step {
             Self::Tools => "function calling",
             Self::JsonSchema => "JSON schema",
             Self::Vision => "vision",
+            Self::Compat => "compat",
+            Self::Responses => "responses API",
+            Self::Messages => "messages API",
             Self::Embeddings => "embeddings",
         }
     }
