@@ -191,3 +191,61 @@ async fn check_left(server: &InferenceServer) {
     let request = server.log().requests().pop().expect("a request");
     assert_eq!(server.closed(request.connection).await.by, ClosedBy::Peer);
 }
+
+#[test]
+fn a_model_uses_tools() {
+    run(async {
+        let server = one_model();
+        let web = owl_testkit::WebServer::start();
+        let page = owl_testkit::web::Answer::ok("<title>P</title><p>Owls hunt at night.</p>");
+        web.on("/p", page.header("Content-Type", "text/html"));
+        let config = format!(
+            "{{ models: {{ providers: {{ owl: {{ baseUrl: {:?}, allowPrivateNetwork: true }} }} }}, \
+             tools: {{ web: {{ fetch: {{ allowHosts: [\"{}\"] }} }} }} }}",
+            server.base_url(),
+            web.address()
+        );
+        let plan = json!([
+            { "text": "I look.", "calls": [
+                { "name": "web_fetch", "arguments": { "url": format!("{}/p", web.origin()) } },
+                { "name": "web_fetch", "arguments": { "url": "http://10.0.0.1/" } },
+            ] },
+            { "text": "At night." },
+        ]);
+        let question = format!("[[plan {plan}]]");
+        let ended = Owl::new(&["chat", "--tools", &question]).configured(&config).run("").await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "I look.\nAt night.\n"), "{}", ended.stderr);
+        let mut lines: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("web_fetch ")).collect();
+        lines.sort_unstable();
+        assert_eq!(lines.len(), 2, "{}", ended.stderr);
+        assert!(
+            lines[0].contains("\"http://10.0.0.1/\" · 10.0.0.1 is not allowed by the egress policy"),
+            "{}",
+            lines[0]
+        );
+        assert!(lines[1].contains("/p\" · done · "), "{}", lines[1]);
+        let ended = Owl::new(&["chat", "--tools=web_search", "hi"]).configured(&config).run("").await;
+        ended.check_failure(1, &["the tool web_search is not switched on here; there are: web_fetch, image"]);
+    });
+}
+
+#[test]
+fn a_picture_is_shown_to_the_model() {
+    run(async {
+        let server = one_model();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.gif");
+        // A GIF of one pixel becomes what every model takes.
+        std::fs::write(&file, b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;")
+            .unwrap();
+        let name = file.to_str().expect("text");
+        chat(&["--image", name, "What is it?"], &server).run("").await.check("I see an image.\n");
+        let content = &asked(&server)["messages"][0]["content"];
+        assert_eq!(content[0], json!({ "type": "text", "text": "What is it?" }));
+        assert!(content[1]["image_url"]["url"].as_str().is_some_and(|url| url.starts_with("data:image/")), "{content}");
+        std::fs::write(&file, "no picture").unwrap();
+        chat(&["--image", name, "What is it?"], &server).run("").await.check_failure(2, &["cannot be used", "PNG"]);
+        chat(&["--image", "/none.png", "What is it?"], &server).run("").await.check_failure(2, &["/none.png"]);
+        chat(&["--continue", "hi"], &server).run("").await.check_failure(2, &["no conversation is kept yet"]);
+    });
+}

@@ -12,6 +12,7 @@ use owl_egress::EgressError;
 use owl_wire::UpstreamError;
 use owl_wire::chat::{ChatPiece, ChatStreamData, Usage};
 use owl_wire::sse::{Event, SseParser};
+use serde_json::Value;
 
 /// The largest event of a stream that is read, in bytes.
 const EVENT_LIMIT: usize = 8 * 1024 * 1024;
@@ -30,6 +31,8 @@ pub(in crate::cli) struct Answer {
     pub(in crate::cli) finish_reason: Option<String>,
     /// The token counts.
     pub(in crate::cli) usage: Option<Usage>,
+    /// What the conversation grew by, where tools were used.
+    pub(in crate::cli) grown: Vec<Value>,
     asked: Instant,
     first: Option<Instant>,
     last: Option<Instant>,
@@ -42,6 +45,7 @@ impl Default for Answer {
             reasoning: String::new(),
             finish_reason: None,
             usage: None,
+            grown: Vec::new(),
             asked: Instant::now(),
             first: None,
             last: None,
@@ -50,7 +54,7 @@ impl Default for Answer {
 }
 
 impl Answer {
-    fn add(&mut self, piece: &ChatPiece) {
+    pub(super) fn add(&mut self, piece: &ChatPiece) {
         self.content.push_str(&piece.content);
         self.reasoning.push_str(&piece.reasoning);
         self.finish_reason = piece.finish_reason.clone().or(self.finish_reason.take());

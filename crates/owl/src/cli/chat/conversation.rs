@@ -5,23 +5,33 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method, header};
 use owl_egress::EgressError;
-use owl_wire::chat::{ChatMessage, ChatRequest};
+use owl_wire::answer::{AnswerEvent, HostedOutcome};
+use owl_wire::chat::{ChatPiece, ChatRequest, Usage};
+use owl_wire::hosted::HostedTool;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, AnswerError, AnswerReader};
-use super::screen::{Screen, note, patiently, plain};
+use super::screen::{DIM, Screen, note, patiently, plain};
+use super::session::{self, Kept, Session};
 use crate::context::RequestContext;
-use crate::gateway::{Gateway, GatewayRequest, Routed};
+use crate::gateway::{ActRequest, Gateway, GatewayRequest, Routed};
 use crate::provider::forward::ForwardBody;
 use crate::provider::{Failure, Provider, Reachability, UpstreamFailure};
+
+/// How much of a call's question is shown, in characters.
+const LONGEST_ASKED: usize = 80;
 
 /// A conversation with one model at a time.
 #[derive(Debug)]
 pub(super) struct Conversation {
-    gateway: Gateway,
+    gateway: Arc<Gateway>,
     model: String,
-    messages: Vec<ChatMessage>,
+    messages: Vec<Value>,
+    tools: Vec<HostedTool>,
+    session: Option<Session>,
 }
 
 /// Why a question has no answer.
@@ -63,9 +73,19 @@ impl From<Failure> for ChatError {
 }
 
 impl Conversation {
-    pub(super) fn new(gateway: Gateway, model: String, system: Option<String>) -> Self {
-        let messages = system.map(|text| ChatMessage::new("system", text)).into_iter().collect();
-        Self { gateway, model, messages }
+    /// `messages`: what was said before.
+    pub(super) fn new(gateway: Arc<Gateway>, model: String, messages: Vec<Value>) -> Self {
+        Self { gateway, model, messages, tools: Vec::new(), session: None }
+    }
+
+    /// The same with tools of Owl's for the model.
+    pub(super) fn with_tools(self, tools: Vec<HostedTool>) -> Self {
+        Self { tools, ..self }
+    }
+
+    /// The same, kept on the disk.
+    pub(super) fn kept_in(self, session: Option<Session>) -> Self {
+        Self { session, ..self }
     }
 
     pub(super) fn model(&self) -> &str {
@@ -85,7 +105,8 @@ impl Conversation {
 
     /// Forgets everything but what the model was told before the conversation.
     pub(super) fn forget(&mut self) {
-        self.messages.retain(|message| message.role == "system");
+        self.messages.retain(|message| message["role"] == "system");
+        self.session = session::folder().filter(|_| self.session.is_some()).map(Session::new);
     }
 
     /// Asks, and shows the answer as it comes.
@@ -95,23 +116,91 @@ impl Conversation {
     /// part of the conversation only after [`Conversation::keep`], or when this returns `Ok`.
     pub(super) async fn ask(
         &mut self,
-        question: String,
+        question: Value,
         answer: &mut Answer,
         screen: &mut Screen,
     ) -> Result<(), ChatError> {
-        let message = ChatMessage::new("user", question.as_str());
-        self.hear(message, answer, screen).await?;
+        if self.tools.is_empty() {
+            self.hear(question.clone(), answer, screen).await?;
+        } else {
+            self.hear_with_tools(question.clone(), answer, screen).await?;
+        }
         self.keep(question, answer);
         Ok(())
     }
 
     /// Takes a question and what was said to it into the conversation.
-    pub(super) fn keep(&mut self, question: String, answer: &Answer) {
-        self.messages.push(ChatMessage::new("user", question));
-        self.messages.push(ChatMessage::new("assistant", answer.content.as_str()));
+    pub(super) fn keep(&mut self, question: Value, answer: &Answer) {
+        self.messages.push(question);
+        if answer.grown.is_empty() {
+            self.messages.push(json!({ "role": "assistant", "content": answer.content }));
+        } else {
+            self.messages.extend(answer.grown.iter().cloned());
+        }
+        let Some(session) = &self.session else { return };
+        let kept = Kept { model: self.model.clone(), messages: self.messages.clone() };
+        if let Err(error) = session.save(&kept) {
+            note(&format!("note: the conversation is not kept: {error}"));
+        }
     }
 
-    async fn hear(&self, question: ChatMessage, answer: &mut Answer, screen: &mut Screen) -> Result<(), ChatError> {
+    async fn hear_with_tools(
+        &self,
+        question: Value,
+        answer: &mut Answer,
+        screen: &mut Screen,
+    ) -> Result<(), ChatError> {
+        let ctx = RequestContext::local();
+        let messages: Vec<Value> = self.messages.iter().cloned().chain([question]).collect();
+        let body = json!({ "model": self.model, "messages": messages, "stream": true });
+        let request = ActRequest {
+            body: body.as_object().cloned().unwrap_or_default(),
+            headers: HeaderMap::new(),
+            provider: None,
+            hosted: self.tools.clone(),
+            alone: false,
+        };
+        let mut acted = patiently(self.gateway.act(&ctx, request)).await?;
+        let provider = acted.destination.provider.id().to_owned();
+        while let Some(event) = patiently(acted.answer.next()).await {
+            match event {
+                AnswerEvent::Text(content) | AnswerEvent::Refusal(content) => {
+                    show(&ChatPiece { content, ..ChatPiece::default() }, answer, screen)?;
+                }
+                AnswerEvent::Reasoning(reasoning) => {
+                    show(&ChatPiece { reasoning, ..ChatPiece::default() }, answer, screen)?;
+                }
+                AnswerEvent::ToolEnded(outcome) => {
+                    screen.end().map_err(ChatError::Output)?;
+                    note(&format!("{DIM}{}{DIM:#}", plain(&told(&outcome))));
+                }
+                AnswerEvent::Ended(ending) => {
+                    let usage =
+                        ending.usage.map(|usage| Usage { prompt_tokens: usage.input, completion_tokens: usage.output });
+                    let finish_reason = Some(ending.reason.as_str().to_owned());
+                    answer.add(&ChatPiece { usage, finish_reason, ..ChatPiece::default() });
+                    answer.grown = ending.messages;
+                    if let Some(budget) = ending.budget {
+                        note(&format!("note: {budget} (tools.budget)"));
+                    }
+                }
+                AnswerEvent::Failed(error) => {
+                    return Err(ChatError::Answer { provider, error: AnswerError::Failed(error.message) });
+                }
+                // A new turn begins a new line.
+                AnswerEvent::TurnBegan => screen.end().map_err(ChatError::Output)?,
+                AnswerEvent::CallBegan { .. }
+                | AnswerEvent::CallArguments { .. }
+                | AnswerEvent::CallEnded { .. }
+                | AnswerEvent::ToolBegan(_)
+                | AnswerEvent::TurnEnded
+                | AnswerEvent::Extra(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn hear(&self, question: Value, answer: &mut Answer, screen: &mut Screen) -> Result<(), ChatError> {
         let begun = patiently(async {
             let (provider, mut reader) = self.send(question).await?;
             let first = reader.next_text(answer).await;
@@ -128,11 +217,12 @@ impl Conversation {
         }
     }
 
-    async fn send(&self, question: ChatMessage) -> Result<(String, AnswerReader<ForwardBody>), ChatError> {
-        let messages = self.messages.iter().cloned().chain([question]).collect();
+    async fn send(&self, question: Value) -> Result<(String, AnswerReader<ForwardBody>), ChatError> {
+        let messages: Vec<Value> = self.messages.iter().cloned().chain([question]).collect();
         let request = ChatRequest {
             model: self.model.clone(),
-            messages,
+            // As they are: those of an earlier conversation may hold calls.
+            extra: [("messages".to_owned(), messages.into())].into_iter().collect(),
             stream: true,
             include_usage: true,
             ..ChatRequest::default()
@@ -151,6 +241,25 @@ impl Conversation {
         let request = ChatRequest { model: model.to_owned(), ..ChatRequest::default() };
         self.gateway.route(&RequestContext::local(), as_gateway_request(&request)).await
     }
+}
+
+fn show(piece: &ChatPiece, answer: &mut Answer, screen: &mut Screen) -> Result<(), ChatError> {
+    answer.add(piece);
+    screen.show(piece).map_err(ChatError::Output)
+}
+
+/// One line on what a tool did: what was asked of it, what came, how long it took.
+fn told(outcome: &HostedOutcome) -> String {
+    let HostedOutcome { call, error, sources, took_ms, .. } = outcome;
+    let asked = ["query", "url", "prompt"].into_iter().find_map(|key| call.arguments[key].as_str());
+    let asked: String = asked.unwrap_or_default().chars().take(LONGEST_ASKED).collect();
+    let came = match (error, sources.len()) {
+        (Some(error), _) => error.message.clone(),
+        (None, _) if call.tool != "web_search" => "done".to_owned(),
+        (None, 1) => "1 result".to_owned(),
+        (None, count) => format!("{count} results"),
+    };
+    format!("{} {asked:?} · {came} · {:.1} s", call.tool, *took_ms as f64 / 1000.0)
 }
 
 fn as_gateway_request(request: &ChatRequest) -> GatewayRequest {

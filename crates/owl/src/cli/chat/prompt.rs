@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
+use serde_json::json;
 
 use super::answer::Answer;
 use super::conversation::{ChatError, Conversation};
@@ -118,12 +119,13 @@ async fn act(conversation: &mut Conversation, line: Line<'_>) -> io::Result<bool
 }
 
 async fn answer(conversation: &mut Conversation, question: &str) -> io::Result<()> {
+    let question = json!({ "role": "user", "content": question });
     let mut screen = Screen::of_stdout();
     let mut answer = Answer::default();
     let asked = tokio::select! {
         biased;
         _ = tokio::signal::ctrl_c() => None,
-        asked = conversation.ask(question.to_owned(), &mut answer, &mut screen) => Some(asked),
+        asked = conversation.ask(question.clone(), &mut answer, &mut screen) => Some(asked),
     };
     screen.end()?;
     match asked {
@@ -134,7 +136,7 @@ async fn answer(conversation: &mut Conversation, question: &str) -> io::Result<(
             note(&format!("{DIM}stopped{DIM:#}"));
             // What was said so far can be talked about; a question without any answer was not asked.
             if !answer.content.is_empty() {
-                conversation.keep(question.to_owned(), &answer);
+                conversation.keep(question, &answer);
             }
         }
     }

@@ -11,6 +11,7 @@ use owl_wire::chat::ChatPiece;
 use serde_json::Value;
 
 use super::answer::Answer;
+use super::markdown::Blocks;
 
 /// How long nothing is shown while waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,12 +25,14 @@ pub(in crate::cli) const DIM: Style = Style::new().dimmed();
 /// Where the pieces of an answer are shown.
 #[derive(Debug)]
 pub(in crate::cli) enum Screen {
-    /// With the model's thoughts, dimmed, and without control characters.
+    /// With the model's thoughts, dimmed, its Markdown as it is meant, and without control characters.
     Terminal {
         /// Whether the last piece was a thought.
         thinking: bool,
         /// Whether the last line has its end.
         at_line_start: bool,
+        /// What is not shown yet.
+        blocks: Blocks,
     },
     /// The content, as it was written.
     Pipe {
@@ -43,7 +46,7 @@ pub(in crate::cli) enum Screen {
 impl Screen {
     pub(in crate::cli) fn of_stdout() -> Self {
         if io::stdout().is_terminal() {
-            Self::Terminal { thinking: false, at_line_start: true }
+            Self::Terminal { thinking: false, at_line_start: true, blocks: Blocks::default() }
         } else {
             Self::Pipe { at_line_start: true }
         }
@@ -51,7 +54,7 @@ impl Screen {
 
     pub(in crate::cli) fn show(&mut self, piece: &ChatPiece) -> io::Result<()> {
         match self {
-            Self::Terminal { thinking, at_line_start } => {
+            Self::Terminal { thinking, at_line_start, blocks } => {
                 let mut out = anstream::stdout().lock();
                 if !piece.reasoning.is_empty() {
                     let text = plain(&piece.reasoning);
@@ -63,9 +66,9 @@ impl Screen {
                     if std::mem::take(thinking) {
                         out.write_all(if *at_line_start { b"\n" } else { b"\n\n" })?;
                     }
-                    let text = plain(&piece.content);
+                    let text = blocks.push(&plain(&piece.content));
                     out.write_all(text.as_bytes())?;
-                    *at_line_start = text.ends_with('\n');
+                    *at_line_start |= text.ends_with('\n');
                 }
                 out.flush()
             }
@@ -85,7 +88,17 @@ impl Screen {
     /// Ends the last line.
     pub(in crate::cli) fn end(&mut self) -> io::Result<()> {
         match self {
-            Self::Terminal { at_line_start, .. } | Self::Pipe { at_line_start } => {
+            Self::Terminal { at_line_start, blocks, .. } => {
+                let text = blocks.finish();
+                let mut out = anstream::stdout().lock();
+                out.write_all(text.as_bytes())?;
+                if text.is_empty() && !std::mem::replace(at_line_start, true) {
+                    out.write_all(b"\n")?;
+                }
+                *at_line_start = true;
+                out.flush()
+            }
+            Self::Pipe { at_line_start } => {
                 if std::mem::replace(at_line_start, true) {
                     return Ok(());
                 }
