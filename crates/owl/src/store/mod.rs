@@ -197,11 +197,13 @@ pub fn in_memory() -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// The version of the file's schema, if it is one that this Owl may touch; 0 for an empty file.
+/// The version of the file's schema, if it is one that this Owl may touch; 0 for an empty file. Asked in one statement: another
+/// Owl that creates the file meanwhile is seen to have done all of it or nothing.
 fn judge(connection: &Connection) -> Result<i64, StoreError> {
-    let ask = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let (application, version) = (ask("application_id")?, ask("user_version")?);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    const FACTS: &str = "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), \
+                         (SELECT count(*) FROM sqlite_schema)";
+    let (application, version, tables) =
+        connection.query_row(FACTS, (), |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?)))?;
     match application {
         APPLICATION if version > newest() => Err(StoreError::Newer { found: version }),
         APPLICATION => Ok(version),

@@ -58,6 +58,10 @@ fn several_open_a_new_file_at_once() {
     std::thread::scope(|scope| {
         let opened: Vec<_> =
             (0..4).map(|_| scope.spawn(|| Store::open(&path, Duration::from_secs(20)).map(|_| ()))).collect();
+        // Whoever reads meanwhile finds nothing, or all of it.
+        while let Err(error) = open_to_read(&path) {
+            assert!(matches!(error, StoreError::Missing), "{error}");
+        }
         for one in opened {
             one.join().unwrap().unwrap();
         }
