@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
+use owl_egress::policy::HostPattern;
 use owl_egress::tls::TlsOptionsError;
 use owl_egress::{EgressError, Network, PolicyRules};
 use owl_wire::{FormFacts, FormUrl, JsonError, RequestFacts};
@@ -30,7 +31,7 @@ use crate::conversations::Conversations;
 use crate::media::{Inlined, Media, SettleError};
 use crate::provider::forward::{ForwardBody, Outgoing, Renamed};
 use crate::provider::{Failure, ModelTable, Provider, Reachability, Route};
-use crate::tools::{Asker, Progress, ToolCall, ToolError, ToolResult, ToolSet, ToolStartError};
+use crate::tools::{Approval, Asker, Progress, ToolCall, ToolError, ToolResult, ToolSet, ToolStartError};
 
 /// How soon a provider that failed is asked again; doubled up to its `modelsRefresh`.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -79,6 +80,8 @@ pub struct ToolRequest<'a> {
     pub sees: bool,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
+    /// Who is asked before it goes to a private address, where the operator leaves that to a person.
+    pub approval: Option<&'a dyn Approval>,
 }
 
 /// Where a request goes, for the record.
@@ -395,11 +398,40 @@ impl Gateway {
     /// # Errors
     /// [`ToolError`]: there is no such tool, or its own failure.
     pub async fn call_tool(&self, ctx: &RequestContext, asked: ToolRequest<'_>) -> Result<ToolResult, ToolError> {
-        let ToolRequest { name, arguments, asker, sees, progress } = asked;
+        let ToolRequest { name, arguments, asker, sees, progress, approval } = asked;
         let mut record = CallRecord::begin(ctx, name);
-        let result = self.tools.call(name, ToolCall { ctx, asker, sees, vision: self, progress, arguments }).await;
+        let call = ToolCall { ctx, asker, sees, vision: self, progress, granted: &[], arguments };
+        let mut result = self.tools.call(name, call).await;
+        let mut granted = Vec::new();
+        // What it redirects to may be another private host: each is asked about.
+        while let Err(refused) = &mut result
+            && let Some(destination) = self.askable(name, arguments, refused)
+            && !granted.contains(destination)
+        {
+            let Some(approval) = approval else {
+                refused.hint = Some("it is left to a person here: `owl chat` at a terminal asks".to_owned());
+                break;
+            };
+            if !approval.ask(name, destination).await {
+                break;
+            }
+            granted.push(destination.clone());
+            result = self.tools.call(name, ToolCall { granted: &granted, ..call }).await;
+        }
         record.note(&result);
         result
+    }
+
+    /// What was refused, where that is for a person to open: the operator says so, and the call did not say that it wants nothing
+    /// private.
+    fn askable<'a>(
+        &self,
+        tool: &str,
+        arguments: &Map<String, Value>,
+        refused: &'a ToolError,
+    ) -> Option<&'a HostPattern> {
+        let asks = self.tools.get(tool)?.asks() && arguments.get("allowPrivateNetwork") != Some(&Value::Bool(false));
+        refused.private.as_deref().filter(|_| asks)
     }
 
     fn named(&self, name: &str) -> Result<&Arc<Provider>, Failure> {

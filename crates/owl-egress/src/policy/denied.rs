@@ -76,6 +76,8 @@ pub struct Denied {
     /// What is worth knowing about a host or range that operators often meet.
     pub remark: Option<Remark>,
     kind: Rule,
+    /// Whether a public page led there.
+    led_by_public: bool,
     /// What was judged. Boxed, for a refusal travels in results.
     subject: Option<Box<Subject>>,
 }
@@ -116,6 +118,26 @@ impl Refusal<'_> {
 }
 
 impl Denied {
+    /// Whether the refusal is for a private network alone, which `allowPrivateNetwork` opens: not for metadata, this link, blocked
+    /// hosts and ports, nor where a public page led there.
+    pub fn is_for_private_network(&self) -> bool {
+        let private =
+            [Rule::LocalhostName, Rule::SingleLabel, Rule::PrivateSuffix, Rule::PrivateAddress, Rule::LoopbackAddress];
+        private.contains(&self.kind) && !self.led_by_public
+    }
+
+    /// The same refusal of what a public page leads to, which nothing opens.
+    pub(crate) fn led_by_public(self) -> Self {
+        Self { led_by_public: true, ..self }
+    }
+
+    /// The host and the port that were refused, as an entry of `allowHosts`.
+    pub fn as_pattern(&self) -> Option<HostPattern> {
+        let (host, port) = (&self.host, self.port);
+        let text = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        text.parse().ok()
+    }
+
     pub(super) fn new(target: &TargetUrl, refusal: Refusal<'_>, reach: Reach) -> Self {
         let Refusal { rule, subject, .. } = refusal;
         Self {
@@ -128,6 +150,7 @@ impl Denied {
             hint: refusal.hint(target, reach),
             remark: refusal.remark(target),
             kind: rule,
+            led_by_public: false,
             subject: subject.map(Box::new),
         }
     }

@@ -207,6 +207,13 @@ impl EgressPolicy {
         Self(Arc::new(Compiled::new(self.rules().narrowed(), self.0.reach)))
     }
 
+    /// The same policy with these hosts among those of `allowHosts`.
+    pub fn opened_for(&self, hosts: &[HostPattern]) -> Self {
+        let mut rules = self.rules().clone();
+        rules.allow_hosts.extend_from_slice(hosts);
+        Self(Arc::new(Compiled::new(rules, self.0.reach)))
+    }
+
     /// Whether the operator opened the target's port, which is closed for others.
     pub(crate) fn reopens_port(&self, target: &TargetUrl) -> bool {
         ports::classify(target.port()) == Port::Service && self.0.names_port(target)

@@ -25,7 +25,7 @@ use crate::dial::DialError;
 use crate::guard::Guard;
 use crate::network::Network;
 use crate::policy::pivot::judge_pivot;
-use crate::policy::{EgressPolicy, Opened, PolicyRules};
+use crate::policy::{Denied, EgressPolicy, HostPattern, Opened, PolicyRules};
 use crate::rate::{RateLimited, RateLimiter};
 use crate::stream::{Socket, Stream};
 use crate::target::{Host, Scheme, TargetUrl};
@@ -185,6 +185,12 @@ impl WebClient {
         Self { guard: self.guard.with_policy(self.guard.policy.narrowed()), shared: Arc::clone(&self.shared) }
     }
 
+    /// The same client for these hosts, too, beside what its policy opens: what a person has allowed for it.
+    #[must_use]
+    pub fn opened_for(&self, hosts: &[HostPattern]) -> Self {
+        Self { guard: self.guard.with_policy(self.guard.policy.opened_for(hosts)), shared: Arc::clone(&self.shared) }
+    }
+
     /// Fetches, following redirects.
     ///
     /// # Cancel safety
@@ -262,7 +268,8 @@ impl WebClient {
             Host::Address(address) => policy.judge_address(target, *address).map(drop),
             Host::Name(_) => Ok(()),
         });
-        judged.map_err(WebError::from).inspect_err(|error| self.tell_of(caller, target, error))?;
+        let refused = |denied: Denied| WebError::from(if driven_by_public { denied.led_by_public() } else { denied });
+        judged.map_err(refused).inspect_err(|error| self.tell_of(caller, target, error))?;
         self.in_rate(|rates, now| rates.admit(caller.key.as_deref().unwrap_or_default(), &destination(target), now))
             .inspect_err(|error| self.tell_of(caller, target, error))?;
         let addresses = self.addresses(target).await?;
@@ -272,7 +279,7 @@ impl WebClient {
             }
             Ok(opened)
         });
-        let opened = opened.map_err(WebError::from).inspect_err(|error| self.tell_of(caller, target, error))?;
+        let opened = opened.map_err(refused).inspect_err(|error| self.tell_of(caller, target, error))?;
         if opened.iter().any(|opened| !opened.is_public()) {
             self.in_rate(|rates, now| rates.admit_private(&destination(target), now))
                 .inspect_err(|error| self.tell_of(caller, target, error))?;

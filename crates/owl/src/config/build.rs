@@ -258,7 +258,10 @@ impl<'a, 'r> Builder<'a, 'r> {
     }
 
     /// The policy's rules, of a provider, its token URL, the gateway or a tool, with those that hold everywhere.
-    pub(crate) fn policy(&mut self, raw: &RawPolicy, path: &KeyPath, everywhere: &PolicyRules) -> PolicyRules {
+    pub(crate) fn policy<P>(&mut self, raw: &RawPolicy<P>, path: &KeyPath, everywhere: &PolicyRules) -> PolicyRules
+    where
+        P: Copy + Default + Into<bool>,
+    {
         let written = |reporter: &Reporter<'_>, key| !reporter.is_broken(&path.key(key));
         if raw.only_hosts.is_empty()
             && self.tree.find(&path.key("onlyHosts")).is_some()
@@ -271,7 +274,7 @@ impl<'a, 'r> Builder<'a, 'r> {
             );
         }
         let mut rules = PolicyRules {
-            allow_private_network: raw.allow_private_network,
+            allow_private_network: raw.allow_private_network.into(),
             allow_hosts: self.patterns(&raw.allow_hosts, &path.key("allowHosts")),
             allow_cidrs: self.patterns(&raw.allow_cidrs, &path.key("allowCidrs")),
             only_hosts: self.patterns(&raw.only_hosts, &path.key("onlyHosts")),

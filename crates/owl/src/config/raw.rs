@@ -366,13 +366,12 @@ impl Default for RawTimeouts {
     }
 }
 
-/// Which addresses may be connected to.
+/// Which addresses may be connected to. `P` says what opens the private ones.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct RawPolicy {
-    /// Opens localhost and the private ranges (10/8, 172.16/12, 192.168/16, 100.64/10, fc00::/7), and nothing else.
-    #[schemars(example = true)]
-    pub(crate) allow_private_network: bool,
+pub(crate) struct RawPolicy<P: Default = RawPrivate> {
+    // Its description is that of the type.
+    pub(crate) allow_private_network: P,
     /// Names that may resolve to a private address: `host`, `*.suffix` or `host:port`.
     #[schemars(example = ["llm.corp.example"])]
     pub(crate) allow_hosts: List<String>,
@@ -398,6 +397,52 @@ pub(crate) struct RawPolicy {
     /// The operator's NAT64 prefixes (RFC 6052), judged by the IPv4 address inside.
     #[schemars(example = ["2001:db8:64::/96"])]
     pub(crate) nat64_prefixes: List<String>,
+}
+
+/// Opens localhost and the private ranges (10/8, 172.16/12, 192.168/16, 100.64/10, fc00::/7), and nothing else.
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline, example = true, extend("default" = false))]
+pub(crate) struct RawPrivate(pub(crate) bool);
+
+/// Opens localhost and the private ranges (10/8, 172.16/12, 192.168/16, 100.64/10, fc00::/7), and nothing else. With `"ask"` they are
+/// closed, and `owl chat` asks the person at the terminal, host by host.
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline, example = true, extend("default" = false))]
+pub(crate) enum RawPrivateOrAsk {
+    Word(bool),
+    Ask(RawAsk),
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawAsk {
+    Ask,
+}
+
+impl Default for RawPrivateOrAsk {
+    fn default() -> Self {
+        Self::Word(false)
+    }
+}
+
+impl RawPrivateOrAsk {
+    pub(crate) fn asks(self) -> bool {
+        matches!(self, Self::Ask(RawAsk::Ask))
+    }
+}
+
+impl From<RawPrivate> for bool {
+    fn from(RawPrivate(open): RawPrivate) -> Self {
+        open
+    }
+}
+
+impl From<RawPrivateOrAsk> for bool {
+    fn from(open: RawPrivateOrAsk) -> Self {
+        matches!(open, RawPrivateOrAsk::Word(true))
+    }
 }
 
 /// One entry of a provider's `models`.

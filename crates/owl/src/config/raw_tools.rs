@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::raw::{RawAuth, RawPolicy, RawTls};
+use super::raw::{RawAuth, RawPolicy, RawPrivateOrAsk, RawTls};
 use super::raw_agent::RawBudget;
 use super::raw_egress::{RawRate, RawRateText};
 use super::raw_value::{List, RawBaseUrl, RawDuration, RawSecret, RawSize};
@@ -68,7 +68,7 @@ pub(crate) struct RawFetch {
     #[schemars(example = serde_json::json!({ "ca": "corp-ca.pem" }))]
     pub(crate) tls: RawWebTls,
     #[serde(flatten)]
-    pub(crate) policy: RawPolicy,
+    pub(crate) policy: RawPolicy<RawPrivateOrAsk>,
 }
 
 impl Default for RawFetch {
@@ -327,7 +327,7 @@ pub(crate) struct RawImage {
     #[schemars(example = serde_json::json!({ "ca": "corp-ca.pem" }))]
     pub(crate) tls: RawWebTls,
     #[serde(flatten)]
-    pub(crate) policy: RawPolicy,
+    pub(crate) policy: RawPolicy<RawPrivateOrAsk>,
 }
 
 impl Default for RawImage {

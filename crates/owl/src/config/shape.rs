@@ -142,6 +142,9 @@ impl<'a> Sieve<'a, '_> {
         }
         let help = match choices.iter().find_map(|choice| tag(choice).filter(|tag| *tag == text)) {
             Some(tag) => format!("write {{ type: {tag:?}, … }}"),
+            None if choices.iter().any(|choice| choice.get("type").and_then(Json::as_str) == Some("boolean")) => {
+                format!("write true, false or {words:?}").replace(['[', ']'], "")
+            }
             None => one_of(&text, &words, |word| format!("{word:?}")),
         };
         self.reporter.report(origin, path, "this word is not known here", help);

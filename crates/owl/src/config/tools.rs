@@ -27,6 +27,8 @@ pub struct ToolsConfig {
 pub struct FetchConfig {
     /// Which addresses are open.
     pub rules: PolicyRules,
+    /// Whether a person may be asked to open a private address.
+    pub asks: bool,
     /// Whom to trust beside the system's authorities.
     pub tls: TlsOptions,
     /// How many characters a call gives that says nothing of it.
@@ -143,6 +145,8 @@ impl fmt::Debug for HttpEngine {
 pub struct ImageConfig {
     /// Which addresses are open.
     pub rules: PolicyRules,
+    /// Whether a person may be asked to open a private address.
+    pub asks: bool,
     /// Whom to trust beside the system's authorities.
     pub tls: TlsOptions,
     /// What paths may lie in: folders, and single files; absolute, without symbolic links. None: no paths.
@@ -164,6 +168,7 @@ pub struct ImageConfig {
 impl Default for FetchConfig {
     fn default() -> Self {
         Self {
+            asks: false,
             rules: PolicyRules::default(),
             tls: TlsOptions::default(),
             max_chars: 50_000,
@@ -188,6 +193,7 @@ impl Default for CacheConfig {
 impl Default for ImageConfig {
     fn default() -> Self {
         Self {
+            asks: false,
             rules: PolicyRules::default(),
             tls: TlsOptions::default(),
             roots: Vec::new(),

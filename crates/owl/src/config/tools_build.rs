@@ -44,6 +44,7 @@ impl Builder<'_, '_> {
         let rate = self.rate(&raw.rate_limit, &path.key("rateLimit"));
         Some(FetchConfig {
             rules,
+            asks: raw.policy.allow_private_network.asks(),
             tls: tls?,
             max_chars: raw.max_chars,
             max_chars_cap: raw.max_chars_cap,
@@ -99,6 +100,7 @@ impl Builder<'_, '_> {
         let rate = self.rate(&raw.rate_limit, &path.key("rateLimit"));
         Some(ImageConfig {
             rules,
+            asks: raw.policy.allow_private_network.asks(),
             tls: tls?,
             roots,
             model: raw.model.clone(),

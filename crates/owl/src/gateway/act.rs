@@ -16,13 +16,12 @@ use crate::agent::{Answer, Offer, Parked, Task, Workshop, client_functions, resu
 use crate::context::{Principal, RequestContext};
 use crate::media::Inlined;
 use crate::provider::{Failure, Provider};
-use crate::tools::{Asker, Silent, ToolError, ToolResult};
+use crate::tools::{Approval, Asker, Silent, ToolError, ToolResult};
 
 /// How long an id is that Owl gives a call, in bytes: `call_` and 32 hexadecimal digits.
 const CALL_ID: usize = 37;
 
 /// A request that Owl answers with a model's turns and its own tools.
-#[derive(Debug)]
 pub struct ActRequest {
     /// The body of a chat completion without tools of Owl's; the model is called as the client calls it.
     pub body: Map<String, Value>,
@@ -34,6 +33,8 @@ pub struct ActRequest {
     pub hosted: Vec<HostedTool>,
     /// Whether the model answers once, with no tool of Owl's, not even one that is offered unasked.
     pub alone: bool,
+    /// Who is asked before a tool goes to a private address.
+    pub approval: Option<Arc<dyn Approval>>,
 }
 
 /// An answer that is on its way.
@@ -55,7 +56,10 @@ struct Asked {
 }
 
 /// The gateway as the agent loop sees it.
-struct Bench(Arc<Gateway>);
+struct Bench {
+    gateway: Arc<Gateway>,
+    approval: Option<Arc<dyn Approval>>,
+}
 
 impl Workshop for Bench {
     fn call<'a>(
@@ -64,8 +68,15 @@ impl Workshop for Bench {
         tool: &'a str,
         arguments: &'a Map<String, Value>,
     ) -> BoxFuture<'a, Result<ToolResult, ToolError>> {
-        let asked = ToolRequest { name: tool, arguments, asker: Asker::Model, sees: false, progress: &Silent };
-        Box::pin(self.0.call_tool(ctx, asked))
+        let asked = ToolRequest {
+            name: tool,
+            arguments,
+            asker: Asker::Model,
+            sees: false,
+            progress: &Silent,
+            approval: self.approval.as_deref(),
+        };
+        Box::pin(self.gateway.call_tool(ctx, asked))
     }
 }
 
@@ -79,7 +90,7 @@ impl Gateway {
     /// [`Failure`]: a body that cannot be acted on, an unknown model or provider, a URL that is refused, an upstream that does not
     /// answer or refuses. What goes wrong after the model has begun is told by the answer.
     pub async fn act(self: &Arc<Self>, ctx: &RequestContext, request: ActRequest) -> Result<Acted, Failure> {
-        let ActRequest { mut body, mut headers, provider, hosted, alone } = request;
+        let ActRequest { mut body, mut headers, provider, hosted, alone, approval } = request;
         let unusable = |reason: String, field| Failure::Body { reason, field: Some(field) };
         if is_encoded(&headers) {
             return Err(Failure::Body { reason: ENCODED.to_owned(), field: None });
@@ -112,7 +123,7 @@ impl Gateway {
             headers,
             body,
             offer,
-            workshop: Arc::new(Bench(Arc::clone(self))),
+            workshop: Arc::new(Bench { gateway: Arc::clone(self), approval }),
             budget: self.budget,
             compat: provider.compat().of(model.as_deref().unwrap_or_default()).clone(),
             parked: Some(self.parking(ctx)),

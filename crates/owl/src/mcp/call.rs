@@ -42,7 +42,8 @@ pub(super) async fn call(
         let progress = Steps(sender);
         let arguments = asked.arguments.unwrap_or_default();
         let (name, progress) = (asked.name.as_ref(), &progress);
-        let asked = ToolRequest { name, arguments: &arguments, asker: Asker::Model, sees: true, progress };
+        let asked =
+            ToolRequest { name, arguments: &arguments, asker: Asker::Model, sees: true, progress, approval: None };
         gateway.call_tool(ctx, asked).await
     };
     let result = tokio::select! {

@@ -47,7 +47,7 @@ pub(super) async fn act(
     let model = body.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
     let stream = body.get("stream").and_then(Value::as_bool) == Some(true);
     let include_usage = body.get("stream_options").is_some_and(|options| options["include_usage"] == true);
-    let request = ActRequest { body, headers: head.headers, provider, hosted, alone: false };
+    let request = ActRequest { body, headers: head.headers, provider, hosted, alone: false, approval: None };
     let Acted { destination, answer } =
         door.gateway.act(ctx, request).await.map_err(|failure| ApiError::from(&failure))?;
     record.note_destination(destination);

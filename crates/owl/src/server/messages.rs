@@ -102,7 +102,8 @@ async fn create(
     read: MessagesRequest,
 ) -> Result<Response<Answer>, ApiError> {
     let MessagesRequest { body, hosted, model, stream, .. } = read;
-    let request = ActRequest { body, headers: without_anthropics(headers), provider, hosted, alone: false };
+    let request =
+        ActRequest { body, headers: without_anthropics(headers), provider, hosted, alone: false, approval: None };
     let Acted { destination, answer } =
         door.gateway.act(ctx, request).await.map_err(|failure| ApiError::from(&failure))?;
     record.note_destination(destination);
@@ -127,7 +128,7 @@ async fn count(
     }
     body.insert("max_tokens".to_owned(), 1.into());
     let headers = without_anthropics(headers);
-    let request = ActRequest { body, headers, provider, hosted: Vec::new(), alone: true };
+    let request = ActRequest { body, headers, provider, hosted: Vec::new(), alone: true, approval: None };
     let Acted { destination, mut answer } =
         door.gateway.act(ctx, request).await.map_err(|failure| ApiError::from(&failure))?;
     record.note_destination(destination);

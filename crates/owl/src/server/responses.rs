@@ -213,7 +213,7 @@ async fn prepare(
     } else {
         body.shift_remove("stream");
     }
-    let request = ActRequest { body, headers, provider, hosted, alone: false };
+    let request = ActRequest { body, headers, provider, hosted, alone: false, approval: None };
     Ok(Making { id, encoder, request, kept, stream, background })
 }
 

@@ -91,7 +91,14 @@ pub(super) async fn invoke(
     };
     let Invocation { tool, args: Arguments(arguments) } = serde_json::from_slice(&body).map_err(unusable)?;
     record.note_tool(&tool);
-    let asked = ToolRequest { name: &tool, arguments: &arguments, asker: Asker::Model, sees: false, progress: &Silent };
+    let asked = ToolRequest {
+        name: &tool,
+        arguments: &arguments,
+        asker: Asker::Model,
+        sees: false,
+        progress: &Silent,
+        approval: None,
+    };
     let outcome = door.gateway.call_tool(ctx, asked).await;
     let mut response = routes::json(written::outcome(&outcome).to_string());
     if let Err(error) = outcome {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use owl_egress::policy::HostPattern;
+
 /// Who or what is to blame; a door makes its status of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToolFault {
@@ -117,12 +119,14 @@ pub struct ToolError {
     pub for_operator: Option<String>,
     /// When to try again.
     pub retry_after: Option<Duration>,
+    /// The host and port that were refused for being in a private network, and for nothing else.
+    pub private: Option<Box<HostPattern>>,
 }
 
 impl ToolError {
     /// An error with a message alone.
     pub fn new(fault: ToolFault, code: &'static str, message: impl Into<String>) -> Self {
-        Self { fault, code, message: message.into(), hint: None, for_operator: None, retry_after: None }
+        Self { fault, code, message: message.into(), hint: None, for_operator: None, retry_after: None, private: None }
     }
 
     /// The arguments are wrong; the message names the argument.

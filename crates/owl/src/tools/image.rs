@@ -93,6 +93,7 @@ impl Image {
             (true, Some(false)) => self.client.narrowed(),
             (false, Some(_)) => return Err(arguments::nothing_private(KEY)),
         };
+        let client = if call.granted.is_empty() { client } else { client.opened_for(call.granted) };
         let model = said.model.or_else(|| self.config.model.clone());
         if model.is_none() && !call.sees {
             return Err(ToolError::new(
@@ -168,6 +169,10 @@ impl Image {
 impl Tool for Image {
     fn definition(&self) -> &Definition {
         &self.definition
+    }
+
+    fn asks(&self) -> bool {
+        self.config.asks
     }
 
     fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Result<ToolResult, ToolError>> {

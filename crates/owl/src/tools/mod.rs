@@ -22,6 +22,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use owl_egress::policy::HostPattern;
 use serde_json::{Map, Value};
 
 use crate::context::RequestContext;
@@ -40,6 +41,11 @@ pub trait Tool: Send + Sync + fmt::Debug {
     /// [`ToolStartError::Denied`]. A name that does not resolve now is only a warning, for it is judged again on every connection.
     fn admit(&self) -> BoxFuture<'_, Result<(), ToolStartError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    /// Whether a person may be asked to open a private address for a call.
+    fn asks(&self) -> bool {
+        false
     }
 
     /// Does it.
@@ -79,6 +85,8 @@ pub struct ToolCall<'a> {
     pub vision: &'a dyn Vision,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
+    /// The hosts that a person has opened for this call.
+    pub granted: &'a [HostPattern],
     /// The arguments, as they came.
     pub arguments: &'a Map<String, Value>,
 }
@@ -113,6 +121,12 @@ pub enum Content {
         /// `image/png` or `image/jpeg`.
         media_type: &'static str,
     },
+}
+
+/// The person who is asked before a tool goes to a private address.
+pub trait Approval: Send + Sync {
+    /// Whether `tool` may connect to `destination`, a host and a port, which it has not connected to yet.
+    fn ask<'a>(&'a self, tool: &'a str, destination: &'a HostPattern) -> BoxFuture<'a, bool>;
 }
 
 /// Who is told how far a call is.

@@ -13,13 +13,16 @@ pub(super) fn failed(error: &WebError, key: &str) -> ToolError {
         error if error.is_timeout() => ToolFault::Timeout,
         _ => ToolFault::Destination,
     };
-    let for_operator = match error {
-        WebError::Denied(denied) => Some(format!("{key}: {denied}")),
-        WebError::RedirectRefused(inner) => match &**inner {
-            WebError::Denied(denied) => Some(format!("{key}: {denied}")),
-            other => Some(other.to_string()),
-        },
-        _ => None,
+    let refused = match error {
+        WebError::RedirectRefused(inner) => inner,
+        error => error,
+    };
+    let (for_operator, private) = match refused {
+        WebError::Denied(denied) => {
+            let private = denied.as_pattern().filter(|_| denied.is_for_private_network());
+            (Some(format!("{key}: {denied}")), private.map(Box::new))
+        }
+        other => (matches!(error, WebError::RedirectRefused(_)).then(|| other.to_string()), None),
     };
     let retry_after = match error {
         WebError::RateLimited(limited) => Some(limited.retry_after),
@@ -34,5 +37,5 @@ pub(super) fn failed(error: &WebError, key: &str) -> ToolError {
         WebError::TooManyRedirects(_) => Some(format!("{key}.maxRedirects sets the limit")),
         _ => None,
     };
-    ToolError { for_operator, retry_after, hint, ..ToolError::new(fault, error.code(), error.to_string()) }
+    ToolError { for_operator, retry_after, hint, private, ..ToolError::new(fault, error.code(), error.to_string()) }
 }

@@ -8,7 +8,7 @@ mod read;
 mod robots;
 
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use http::StatusCode;
@@ -20,7 +20,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::untrusted::{Marks, line};
 use super::{Asker, Content, Definition, Tool, ToolCall, ToolError, ToolResult, ToolStartError, arguments, web};
-use crate::config::FetchConfig;
+use crate::config::{CacheConfig, FetchConfig};
 use read::{ModeName, PageKey, Reader, Reading, ReadingKey, url_of};
 use robots::Robots;
 
@@ -40,6 +40,7 @@ pub(super) struct WebFetch {
     client: WebClient,
     /// The same for public addresses alone, where the operator opened more.
     narrowed: Option<WebClient>,
+    asks: bool,
     reader: Reader,
     robots: Option<Robots>,
     max_chars: usize,
@@ -66,7 +67,7 @@ impl WebFetch {
     /// Builds the tool; connects to nothing.
     pub(super) fn new(config: FetchConfig, network: &Network) -> Result<Self, ToolStartError> {
         let definition = definition::definition(&config);
-        let opens_private = config.rules.opens_private();
+        let (opens_private, asks) = (config.rules.opens_private(), config.asks);
         let FetchConfig { rules, tls, max_chars, max_chars_cap, max_bytes, .. } = config;
         let limits = WebLimits {
             total: config.timeout,
@@ -84,7 +85,7 @@ impl WebFetch {
         let client = WebClient::new(options).map_err(|error| ToolStartError::Tls { key: KEY, error })?;
         let narrowed = opens_private.then(|| client.narrowed());
         let reader = Reader::new(config.cache);
-        Ok(Self { definition, client, narrowed, reader, robots, max_chars, max_chars_cap })
+        Ok(Self { definition, client, narrowed, asks, reader, robots, max_chars, max_chars_cap })
     }
 
     async fn fetch(&self, call: ToolCall<'_>) -> Result<ToolResult, ToolError> {
@@ -95,6 +96,8 @@ impl WebFetch {
             (Some(narrowed), Some(false)) => (narrowed, true),
             (None, Some(_)) => return Err(arguments::nothing_private(KEY)),
         };
+        let opened = (!call.granted.is_empty()).then(|| client.opened_for(call.granted));
+        let client = opened.as_ref().unwrap_or(client);
         let caller = call.ctx.caller();
         let target = match TargetUrl::parse(&said.url) {
             Ok(target) => target,
@@ -107,7 +110,9 @@ impl WebFetch {
         call.progress.step("reading the page");
         let page = PageKey { url: url_of(&target), narrowed };
         let key = ReadingKey { page, mode: said.extract_mode, selector: said.selector.clone() };
-        let reading = self.reader.read(key, client, &caller).await?;
+        // What a person opened for one call is kept for no other.
+        let alone = opened.as_ref().map(|_| Reader::new(CacheConfig { max_size: 0, max_age: Duration::ZERO }));
+        let reading = alone.as_ref().unwrap_or(&self.reader).read(key, client, &caller).await?;
         if let Some(robots) = robots.filter(|_| reading.target != target) {
             robots.admit(client, narrowed, &reading.target, &caller).await?;
         }
@@ -154,6 +159,10 @@ impl WebFetch {
 impl Tool for WebFetch {
     fn definition(&self) -> &Definition {
         &self.definition
+    }
+
+    fn asks(&self) -> bool {
+        self.asks
     }
 
     fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Result<ToolResult, ToolError>> {

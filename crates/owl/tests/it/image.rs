@@ -62,8 +62,14 @@ impl World {
     /// The same for somebody who sees.
     async fn show(&self, arguments: Value) -> Result<ToolResult, ToolError> {
         let Value::Object(arguments) = arguments else { panic!("an object") };
-        let asked =
-            ToolRequest { name: "image", arguments: &arguments, asker: Asker::Model, sees: true, progress: &Silent };
+        let asked = ToolRequest {
+            name: "image",
+            arguments: &arguments,
+            asker: Asker::Model,
+            sees: true,
+            progress: &Silent,
+            approval: None,
+        };
         self.owl.gateway().call_tool(&RequestContext::local(), asked).await
     }
 

@@ -55,6 +55,8 @@ mod stopping;
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+mod approval;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod audit;

@@ -119,7 +119,14 @@ impl Owl {
     /// Calls a tool, on behalf of a program that sees no pictures.
     pub(crate) async fn tool(&self, name: &str, arguments: Value) -> Result<ToolResult, ToolError> {
         let Value::Object(arguments) = arguments else { panic!("the arguments of a call are an object") };
-        let asked = ToolRequest { name, arguments: &arguments, asker: Asker::Model, sees: false, progress: &Silent };
+        let asked = ToolRequest {
+            name,
+            arguments: &arguments,
+            asker: Asker::Model,
+            sees: false,
+            progress: &Silent,
+            approval: None,
+        };
         self.gateway.call_tool(&RequestContext::local(), asked).await
     }
 

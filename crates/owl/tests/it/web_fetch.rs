@@ -73,7 +73,7 @@ impl Tools {
 
     async fn call_of(&self, ctx: &RequestContext, asker: Asker, arguments: Value) -> Result<ToolResult, ToolError> {
         let arguments = arguments.as_object().expect("an object");
-        let asked = ToolRequest { name: "web_fetch", arguments, asker, sees: false, progress: &Silent };
+        let asked = ToolRequest { name: "web_fetch", arguments, asker, sees: false, progress: &Silent, approval: None };
         self.gateway.call_tool(ctx, asked).await
     }
 

@@ -14,24 +14,26 @@ use owl_wire::hosted::HostedTool;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, AnswerError, AnswerReader};
+use super::approval;
 use super::screen::{DIM, Screen, note, patiently, plain};
 use super::session::{self, Kept, Session};
 use crate::context::RequestContext;
 use crate::gateway::{ActRequest, Gateway, GatewayRequest, Routed};
 use crate::provider::forward::ForwardBody;
 use crate::provider::{Failure, Provider, Reachability, UpstreamFailure};
+use crate::tools::Approval;
 
 /// How much of a call's question is shown, in characters.
 const LONGEST_ASKED: usize = 80;
 
 /// A conversation with one model at a time.
-#[derive(Debug)]
 pub(super) struct Conversation {
     gateway: Arc<Gateway>,
     model: String,
     messages: Vec<Value>,
     tools: Vec<HostedTool>,
     session: Option<Session>,
+    approval: Option<Arc<dyn Approval>>,
 }
 
 /// Why a question has no answer.
@@ -75,7 +77,7 @@ impl From<Failure> for ChatError {
 impl Conversation {
     /// `messages`: what was said before.
     pub(super) fn new(gateway: Arc<Gateway>, model: String, messages: Vec<Value>) -> Self {
-        Self { gateway, model, messages, tools: Vec::new(), session: None }
+        Self { gateway, model, messages, tools: Vec::new(), session: None, approval: approval::at_terminal() }
     }
 
     /// The same with tools of Owl's for the model.
@@ -159,6 +161,7 @@ impl Conversation {
             provider: None,
             hosted: self.tools.clone(),
             alone: false,
+            approval: self.approval.clone(),
         };
         let mut acted = patiently(self.gateway.act(&ctx, request)).await?;
         let provider = acted.destination.provider.id().to_owned();

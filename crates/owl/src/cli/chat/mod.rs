@@ -7,6 +7,7 @@
 //! interactive loop), `session.rs` (what is kept).
 
 pub(in crate::cli) mod answer;
+mod approval;
 mod conversation;
 mod markdown;
 mod prompt;

@@ -102,7 +102,14 @@ impl Call {
             arguments.insert("allowPrivateNetwork".to_owned(), false.into());
         }
         let ctx = RequestContext::local();
-        let asked = ToolRequest { name: tool, arguments: &arguments, asker: Asker::Person, sees, progress: &Silent };
+        let asked = ToolRequest {
+            name: tool,
+            arguments: &arguments,
+            asker: Asker::Person,
+            sees,
+            progress: &Silent,
+            approval: None,
+        };
         gateway.call_tool(&ctx, asked).await
     }
 }

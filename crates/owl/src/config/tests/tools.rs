@@ -433,3 +433,17 @@ fn the_tools_need_no_provider() {
     assert!(load(None, Terms::SEALED).is_err());
     assert!(load(Some("{ log: {} }"), Terms::SEALED).is_err());
 }
+
+#[test]
+fn only_where_a_person_can_be_asked() {
+    let tools =
+        config("web: { fetch: { allowPrivateNetwork: \"ask\" } }, image: { allowPrivateNetwork: \"ask\" }").tools;
+    let (fetch, image) = (tools.fetch.expect("on"), tools.image.expect("on"));
+    assert!(fetch.asks && image.asks && !fetch.rules.allow_private_network && !image.rules.allow_private_network);
+    let text = r#"{
+  gateway: { allowPrivateNetwork: "ask" },
+  models: { providers: { owl: { baseUrl: "https://llm.corp.example/v1", allowPrivateNetwork: "ask" } } },
+  tools: { web: { fetch: { allowPrivateNetwork: "yes" }, search: { engine: "searxng", baseUrl: "http://searx.lan", allowPrivateNetwork: "ask" } } },
+}"#;
+    snapshot!(told(&effective(text, &Overrides::default(), &[])));
+}
