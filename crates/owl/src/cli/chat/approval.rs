@@ -1,10 +1,12 @@
 //! The person at the terminal, asked before a tool goes to a private address.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, PipeReader, Write as _};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use owl_egress::policy::HostPattern;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use tokio::sync::Mutex;
 
 use super::screen::plain;
@@ -53,7 +55,7 @@ impl Approval for AtTerminal {
                 "{tool} wants to go to {}, which is on a private network. Allow it? [y]es, once · [a]lways for this host · [N]o: ",
                 plain(&destination.to_string())
             );
-            let said = tokio::task::spawn_blocking(move || put(&question)).await.unwrap_or(Said::No);
+            let said = put(question).await.unwrap_or(Said::No);
             if said == Said::Always {
                 always.push(destination.clone());
             }
@@ -62,12 +64,28 @@ impl Approval for AtTerminal {
     }
 }
 
-fn put(question: &str) -> Said {
-    let mut err = anstream::stderr().lock();
+/// Who gives up waiting leaves the line to whoever reads next: nothing is read before it is there.
+async fn put(question: String) -> io::Result<Said> {
+    // Closed when this future is dropped, which wakes the thread that waits.
+    let (gone, _held) = io::pipe()?;
+    tokio::task::spawn_blocking(move || read(&question, &gone)).await?
+}
+
+fn read(question: &str, gone: &PipeReader) -> io::Result<Said> {
+    {
+        let mut err = anstream::stderr().lock();
+        write!(err, "{question}")?;
+        err.flush()?;
+    }
+    let stdin = io::stdin();
+    let mut either = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(gone, PollFlags::IN)];
+    retry_on_intr(|| poll(&mut either, None))?;
+    if !either[1].revents().is_empty() {
+        return Ok(Said::No);
+    }
     let mut line = String::new();
-    let asked =
-        write!(err, "{question}").and_then(|()| err.flush()).and_then(|()| io::stdin().lock().read_line(&mut line));
-    if asked.is_ok() { Said::read(&line) } else { Said::No }
+    stdin.lock().read_line(&mut line)?;
+    Ok(Said::read(&line))
 }
 
 #[cfg(test)]
